@@ -1,0 +1,313 @@
+//! A product with all its variants: what it is called and costs, and where every unit of it is.
+//!
+//! One value is the whole truth about one product. Its actor is the only one that changes it, by
+//! [`Product::decide`] and [`apply()`]. Read in this order: the words (`command`, `event`, `refusal`), the
+//! books (`levels`, `movement`, `apply`), the laws (`invariant`), then one file a verb.
+
+pub mod command;
+pub mod describe;
+pub mod event;
+pub mod levels;
+pub mod movement;
+pub mod refusal;
+
+pub mod apply;
+pub mod invariant;
+
+mod adjust;
+mod cancel;
+mod confirm;
+mod count;
+mod create;
+mod expire;
+mod extend;
+mod fulfil;
+mod purchase;
+mod release;
+mod reserve;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use crate::{Buyer, Millis, OrderId, ReservationId, Sku, Timestamp};
+
+pub use apply::apply;
+pub use command::{Command, NewProduct, NewVariant, Reason};
+pub use create::decide_create;
+pub use describe::{Description, ReserveOn, Status, VariantDescription};
+pub use event::{Event, Line, VariantNo};
+pub use levels::{Levels, Totals};
+pub use movement::{Movement, MovementKind};
+pub use refusal::{LimitKind, Refusal, Short};
+
+/// How long a closed reservation is remembered, so that a repeated confirm or release meets its own answer.
+pub const CLOSED_KEPT: Millis = Millis::from_secs(24 * 60 * 60);
+/// How many closed reservations one event forgets at the most; the rest go with the next events.
+pub const FORGET_COUNT_MAX: usize = 16;
+/// How often a reservation may be extended.
+pub const EXTENSIONS_MAX: u8 = 3;
+/// How long a reservation may live in all, extensions included.
+pub const RESERVATION_LIFE_MAX: Millis = Millis::from_secs(60 * 60);
+/// How many reservations one turn expires at the most; the rest are due again at once.
+pub const EXPIRE_COUNT_MAX: usize = 256;
+/// How many lines one reservation may have.
+pub const LINES_MAX: usize = 100;
+/// How many variants one product may have.
+pub const VARIANTS_MAX: usize = 100;
+/// The place where units are, until there are several.
+pub const LOCATION_MAIN: &str = "main";
+
+/// One product.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Product {
+    description: Arc<Description>,
+    /// The product's own sku is that of its only variant; with options it has none.
+    is_simple: bool,
+    variants: Vec<Variant>,
+    /// Grows with each change of the description; stock has versions of its own.
+    version: u32,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    /// Active ones only.
+    reservations: BTreeMap<ReservationId, Reservation>,
+    deadlines: BTreeSet<(Timestamp, ReservationId)>,
+    closed: BTreeMap<ReservationId, Closing>,
+    closed_by_age: VecDeque<(Timestamp, ReservationId)>,
+    /// Orders whose units are committed here and not yet shipped.
+    orders: BTreeMap<OrderId, Commitment>,
+    /// Units held or bought by each customer; kept only while there is a limit for them.
+    units_by_buyer: BTreeMap<Buyer, u64>,
+}
+
+/// One sellable unit of a product and its figures at location `main`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Variant {
+    /// What it is called and costs.
+    pub description: Arc<VariantDescription>,
+    /// Where its units are.
+    pub levels: Levels,
+    /// What came and went since the beginning.
+    pub totals: Totals,
+    /// Grows with each movement.
+    pub version: u32,
+    /// The time of the newest movement.
+    pub updated_at: Timestamp,
+}
+
+/// Units held for somebody until a deadline.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Reservation {
+    /// For whom.
+    pub buyer: Buyer,
+    /// What.
+    pub lines: Vec<Line>,
+    /// Since when.
+    pub created_at: Timestamp,
+    /// The first moment at which it is dead.
+    pub deadline: Timestamp,
+    /// How often it was extended.
+    pub extensions: u8,
+}
+
+/// How a reservation ended, and when.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Closing {
+    /// It became part of an order.
+    Confirmed {
+        /// Whose units they are now.
+        order: OrderId,
+    },
+    /// It was given back.
+    Released,
+    /// Its deadline passed.
+    Expired {
+        /// The deadline.
+        deadline: Timestamp,
+    },
+}
+
+/// Units sold to an order and not yet shipped.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Commitment {
+    /// Who bought.
+    pub buyer: Buyer,
+    /// What.
+    pub lines: Vec<Line>,
+}
+
+impl Product {
+    /// What follows from `command` at `now`: events to be journaled and applied, or why not.
+    ///
+    /// No events means that it is so already (a repeated confirm or release): the answer is yes.
+    ///
+    /// # Errors
+    ///
+    /// The refusals of each command; nothing has changed then.
+    pub fn decide(&self, command: &Command, now: Timestamp) -> Result<Vec<Event>, Refusal> {
+        match command {
+            Command::Describe { description, version } => self.decide_describe(description, *version),
+            Command::Delete { version } => self.decide_delete(*version),
+            Command::Adjust { variant, delta, reason, reference, note } => {
+                self.decide_adjust(*variant, *delta, *reason, reference.as_deref(), note.as_deref())
+            }
+            Command::Count { variant, on_hand, expected } => self.decide_count(*variant, *on_hand, *expected),
+            Command::Reserve { reservation, buyer, lines, deadline } => {
+                self.decide_reserve(*reservation, *buyer, lines, *deadline, now)
+            }
+            Command::Extend { reservation, deadline } => self.decide_extend(*reservation, *deadline, now),
+            Command::Confirm { reservation, order } => self.decide_confirm(*reservation, *order, now),
+            Command::Release { reservation } => self.decide_release(*reservation, now),
+            Command::Purchase { order, buyer, line } => self.decide_purchase(*order, *buyer, *line),
+            Command::Fulfil { order } => self.decide_fulfil(*order),
+            Command::Cancel { order } => self.decide_cancel(*order),
+        }
+    }
+
+    /// When the product next needs waking: the earliest deadline of its reservations.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.deadlines.first().map(|(deadline, _)| *deadline)
+    }
+
+    /// What it is called and costs, and how it is sold.
+    #[must_use]
+    pub const fn description(&self) -> &Arc<Description> {
+        &self.description
+    }
+
+    /// The version of the description.
+    #[must_use]
+    pub const fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// When it was made.
+    #[must_use]
+    pub const fn created_at(&self) -> Timestamp {
+        self.created_at
+    }
+
+    /// When its description last changed.
+    #[must_use]
+    pub const fn updated_at(&self) -> Timestamp {
+        self.updated_at
+    }
+
+    /// All variants, in the order in which they were added.
+    #[must_use]
+    pub fn variants(&self) -> &[Variant] {
+        &self.variants
+    }
+
+    /// The variant of that number.
+    #[must_use]
+    pub fn variant(&self, variant: VariantNo) -> Option<&Variant> {
+        self.variants.get(variant.index())
+    }
+
+    /// The number of the variant with that sku.
+    #[must_use]
+    pub fn find(&self, sku: &Sku) -> Option<VariantNo> {
+        self.variants.iter().position(|variant| variant.description.sku == *sku).map(VariantNo::from_index)
+    }
+
+    /// The only variant of a product without options.
+    #[must_use]
+    pub fn only_variant(&self) -> Option<VariantNo> {
+        (self.variants.len() == 1).then(|| VariantNo::from_index(0))
+    }
+
+    /// The product's own sku; none when it has options.
+    #[must_use]
+    pub fn sku(&self) -> Option<&Sku> {
+        if self.is_simple { self.variants.first().map(|variant| &variant.description.sku) } else { None }
+    }
+
+    /// All active reservations, by id.
+    #[must_use]
+    pub const fn reservations(&self) -> &BTreeMap<ReservationId, Reservation> {
+        &self.reservations
+    }
+
+    /// The active reservation of that id.
+    #[must_use]
+    pub fn reservation(&self, reservation: ReservationId) -> Option<&Reservation> {
+        self.reservations.get(&reservation)
+    }
+
+    /// How a reservation ended, while that is remembered.
+    #[must_use]
+    pub fn closing(&self, reservation: ReservationId) -> Option<Closing> {
+        self.closed.get(&reservation).copied()
+    }
+
+    /// The units of an order that are committed here.
+    #[must_use]
+    pub fn commitment(&self, order: OrderId) -> Option<&Commitment> {
+        self.orders.get(&order)
+    }
+
+    /// Units held or bought by `buyer`, as far as they are counted (only while there is a limit).
+    #[must_use]
+    pub fn units_of(&self, buyer: Buyer) -> u64 {
+        self.units_by_buyer.get(&buyer).copied().unwrap_or(0)
+    }
+
+    fn check_sellable(&self) -> Result<(), Refusal> {
+        match self.description.status {
+            Status::Active => Ok(()),
+            status => Err(Refusal::NotSellable { status }),
+        }
+    }
+
+    /// What is missing for `lines`; every short line is named.
+    fn check_stock(&self, lines: &[Line]) -> Result<(), Refusal> {
+        for line in lines {
+            if self.variant(line.variant).is_none() {
+                return Err(Refusal::UnknownVariant { variant: line.variant });
+            }
+        }
+        let is_short =
+            |line: &&Line| self.variants[line.variant.index()].levels.available < line.quantity.units();
+        if !lines.iter().any(|line| is_short(&line)) {
+            return Ok(());
+        }
+        let short = |(index, line): (usize, &Line)| {
+            let levels = self.variants[line.variant.index()].levels;
+            Short {
+                index,
+                variant: line.variant,
+                requested: line.quantity.units(),
+                available: levels.available,
+                reserved: levels.reserved,
+            }
+        };
+        let lines = lines.iter().enumerate().filter(|(_, line)| is_short(line)).map(short).collect();
+        Err(Refusal::InsufficientStock { lines })
+    }
+
+    /// Limits are checked after stock, so that a sold-out product always says so.
+    fn check_limits(&self, buyer: Buyer, lines: &[Line]) -> Result<(), Refusal> {
+        let requested: u64 = lines.iter().map(|line| u64::from(line.quantity.get())).sum();
+        if let Some(limit) = self.description.per_order_limit
+            && requested > u64::from(limit.get())
+        {
+            return Err(Refusal::LimitExceeded {
+                kind: LimitKind::PerOrder,
+                limit: limit.units(),
+                counted: 0,
+            });
+        }
+        if let Some(limit) = self.description.per_customer_limit {
+            let counted = self.units_of(buyer);
+            if counted + requested > u64::from(limit.get()) {
+                return Err(Refusal::LimitExceeded {
+                    kind: LimitKind::PerCustomer,
+                    limit: limit.units(),
+                    counted,
+                });
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,216 @@
+//! Taking events into the books. `apply` may not say no: whatever does not fit is a bug and panics.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use crate::{Buyer, OrderId, ReservationId, Timestamp};
+
+use super::{
+    CLOSED_KEPT, Closing, Commitment, Description, Event, FORGET_COUNT_MAX, Levels, Line, Movement,
+    MovementKind, Product, Reservation, Totals, Variant, VariantDescription,
+};
+
+/// Takes one event of a product into the books, at the time of its record.
+///
+/// `slot` is the product's place: empty before it is made and after it is deleted.
+///
+/// # Panics
+///
+/// When the event does not fit the state: the journal and this code disagree, and we do not run on
+/// wrong books.
+pub fn apply(slot: &mut Option<Product>, event: &Event, at: Timestamp) {
+    match event {
+        Event::Created { description, is_simple, variants } => {
+            assert!(slot.is_none(), "a product is created once");
+            *slot = Some(created(description, *is_simple, variants, at));
+        }
+        Event::Deleted => {
+            assert!(slot.take().is_some(), "only what exists is deleted");
+        }
+        _ => slot.as_mut().expect("events follow the creation of their product").apply(event, at),
+    }
+}
+
+fn created(
+    description: &Arc<Description>,
+    is_simple: bool,
+    variants: &[Arc<VariantDescription>],
+    at: Timestamp,
+) -> Product {
+    let variant = |description: &Arc<VariantDescription>| Variant {
+        description: description.clone(),
+        levels: Levels::default(),
+        totals: Totals::default(),
+        version: 1,
+        updated_at: at,
+    };
+    Product {
+        description: description.clone(),
+        is_simple,
+        variants: variants.iter().map(variant).collect(),
+        version: 1,
+        created_at: at,
+        updated_at: at,
+        reservations: BTreeMap::new(),
+        deadlines: BTreeSet::new(),
+        closed: BTreeMap::new(),
+        closed_by_age: VecDeque::new(),
+        orders: BTreeMap::new(),
+        units_by_buyer: BTreeMap::new(),
+    }
+}
+
+impl Product {
+    fn apply(&mut self, event: &Event, at: Timestamp) {
+        self.forget_closed(at);
+        event.movements(|movement| self.apply_movement(movement, at));
+        match event {
+            Event::Created { .. } | Event::Deleted => unreachable!("handled by the caller"),
+            Event::Described { description } => self.apply_description(description, at),
+            Event::Adjusted { .. } | Event::Counted { .. } => {}
+            Event::Reserved { reservation, buyer, lines, deadline } => {
+                self.count_for(*buyer, lines);
+                self.deadlines.insert((*deadline, *reservation));
+                let hold = Reservation {
+                    buyer: *buyer,
+                    lines: lines.clone(),
+                    created_at: at,
+                    deadline: *deadline,
+                    extensions: 0,
+                };
+                let before = self.reservations.insert(*reservation, hold);
+                assert!(before.is_none(), "a reservation is made once");
+            }
+            Event::Extended { reservation, deadline, .. } => {
+                let hold = self.reservations.get_mut(reservation).expect("only active holds are extended");
+                self.deadlines.remove(&(hold.deadline, *reservation));
+                self.deadlines.insert((*deadline, *reservation));
+                hold.deadline = *deadline;
+                hold.extensions += 1;
+            }
+            Event::Confirmed { reservation, order, .. } => {
+                let hold = self.close(*reservation, Closing::Confirmed { order: *order }, at);
+                self.commit(*order, hold.buyer, hold.lines);
+            }
+            Event::Released { reservation, .. } => {
+                let hold = self.close(*reservation, Closing::Released, at);
+                self.uncount_for(hold.buyer, &hold.lines);
+            }
+            Event::Expired { reservation, .. } => {
+                let deadline = self.reservations.get(reservation).expect("only active holds expire").deadline;
+                let hold = self.close(*reservation, Closing::Expired { deadline }, at);
+                self.uncount_for(hold.buyer, &hold.lines);
+            }
+            Event::Purchased { order, buyer, line, .. } => {
+                self.count_for(*buyer, &[*line]);
+                self.commit(*order, *buyer, vec![*line]);
+            }
+            Event::Fulfilled { order, .. } => {
+                self.orders.remove(order).expect("only committed orders are fulfilled");
+            }
+            Event::Canceled { order, .. } => {
+                let commitment = self.orders.remove(order).expect("only committed orders are canceled");
+                self.uncount_for(commitment.buyer, &commitment.lines);
+            }
+        }
+    }
+
+    fn apply_movement(&mut self, movement: Movement, at: Timestamp) {
+        let variant = &mut self.variants[movement.variant.index()];
+        variant.levels.shift(movement.kind, movement.quantity);
+        variant.version = variant.version.wrapping_add(1);
+        variant.updated_at = at;
+        let units = movement.quantity.unsigned_abs();
+        match movement.kind {
+            MovementKind::Received | MovementKind::Adjusted | MovementKind::Counted => {
+                if movement.quantity > 0 {
+                    variant.totals.received += units;
+                } else {
+                    variant.totals.written_off += units;
+                }
+            }
+            MovementKind::Fulfilled => variant.totals.fulfilled += units,
+            _ => {}
+        }
+    }
+
+    fn apply_description(&mut self, description: &Arc<Description>, at: Timestamp) {
+        let was_counted = self.description.per_customer_limit.is_some();
+        self.description = description.clone();
+        self.version += 1;
+        self.updated_at = at;
+        match (was_counted, self.description.per_customer_limit.is_some()) {
+            (false, true) => self.count_all(),
+            (true, false) => self.units_by_buyer.clear(),
+            _ => {}
+        }
+    }
+
+    /// A new limit counts what is held and what is sold but not shipped; shipped orders are history.
+    fn count_all(&mut self) {
+        let holds = self.reservations.values().map(|hold| (hold.buyer, hold.lines.clone()));
+        let orders = self.orders.values().map(|order| (order.buyer, order.lines.clone()));
+        let all: Vec<_> = holds.chain(orders).collect();
+        for (buyer, lines) in all {
+            self.count_for(buyer, &lines);
+        }
+    }
+
+    fn count_for(&mut self, buyer: Buyer, lines: &[Line]) {
+        if self.description.per_customer_limit.is_some() {
+            *self.units_by_buyer.entry(buyer).or_insert(0) += units(lines);
+        }
+    }
+
+    fn uncount_for(&mut self, buyer: Buyer, lines: &[Line]) {
+        if self.description.per_customer_limit.is_none() {
+            return;
+        }
+        let counted = self.units_by_buyer.get_mut(&buyer).expect("whoever gives back was counted");
+        *counted -= units(lines);
+        if *counted == 0 {
+            self.units_by_buyer.remove(&buyer);
+        }
+    }
+
+    /// Ends an active reservation; there is no second end, as it is not active any more (INV-3).
+    fn close(&mut self, reservation: ReservationId, closing: Closing, at: Timestamp) -> Reservation {
+        let hold =
+            self.reservations.remove(&reservation).expect("INV-3: a reservation is closed at most once");
+        self.deadlines.remove(&(hold.deadline, reservation));
+        self.closed.insert(reservation, closing);
+        self.closed_by_age.push_back((at, reservation));
+        hold
+    }
+
+    /// At most [`FORGET_COUNT_MAX`], so that the first event of a day does not pause for a whole sale. An event
+    /// closes one reservation at most, so forgetting keeps up.
+    fn forget_closed(&mut self, now: Timestamp) {
+        for _ in 0..FORGET_COUNT_MAX {
+            let Some((at, reservation)) = self.closed_by_age.front().copied() else { return };
+            if now.since(at) < CLOSED_KEPT {
+                return;
+            }
+            self.closed_by_age.pop_front();
+            self.closed.remove(&reservation);
+        }
+    }
+
+    fn commit(&mut self, order: OrderId, buyer: Buyer, lines: Vec<Line>) {
+        let Some(owner) = self.orders.get(&order).map(|commitment| commitment.buyer) else {
+            self.orders.insert(order, Commitment { buyer, lines });
+            return;
+        };
+        // Several reservations of one product may end in the same order, and a guest who logged in between
+        // holds under two names. The order has one owner, who gets them back when it is canceled.
+        if owner != buyer {
+            self.uncount_for(buyer, &lines);
+            self.count_for(owner, &lines);
+        }
+        self.orders.get_mut(&order).expect("looked up above").lines.extend(lines);
+    }
+}
+
+fn units(lines: &[Line]) -> u64 {
+    lines.iter().map(|line| u64::from(line.quantity.get())).sum()
+}

@@ -1,0 +1,12 @@
+//! Giving back the committed units of an order.
+
+use crate::OrderId;
+
+use super::{Event, Product, Refusal};
+
+impl Product {
+    pub(super) fn decide_cancel(&self, order: OrderId) -> Result<Vec<Event>, Refusal> {
+        let commitment = self.orders.get(&order).ok_or(Refusal::UnknownOrder)?;
+        Ok(vec![Event::Canceled { order, lines: commitment.lines.clone() }])
+    }
+}

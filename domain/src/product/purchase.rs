@@ -1,0 +1,31 @@
+//! Reserving and selling in one turn.
+
+use crate::{Buyer, OrderId};
+
+use super::{Event, Line, Product, Refusal};
+
+impl Product {
+    pub(super) fn decide_purchase(
+        &self,
+        order: OrderId,
+        buyer: Buyer,
+        line: Line,
+    ) -> Result<Vec<Event>, Refusal> {
+        if let Some(commitment) = self.orders.get(&order) {
+            // A yes to anything but the same again would leave an order without its units (INV-10).
+            let is_same = commitment.buyer == buyer && commitment.lines == [line];
+            return if is_same { Ok(Vec::new()) } else { Err(Refusal::InvalidState) };
+        }
+        self.check_sellable()?;
+        self.check_stock(&[line])?;
+        self.check_limits(buyer, &[line])?;
+        let adjustment = self.variants[line.variant.index()].description.price_adjustment;
+        Ok(vec![Event::Purchased {
+            order,
+            buyer,
+            line,
+            unit_price: self.description.price.adjusted(adjustment),
+            currency: self.description.currency,
+        }])
+    }
+}

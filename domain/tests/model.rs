@@ -1,0 +1,196 @@
+//! Random runs of a product against a naive model that knows nothing but a list of facts.
+
+mod model {
+    pub(crate) mod facts;
+    pub(crate) mod wish;
+
+    /// How many variants the product of a run has.
+    pub(crate) const VARIANTS: usize = 3;
+    /// How many identities a run uses, over and over.
+    pub(crate) const RESERVATIONS: u128 = 4;
+    pub(crate) const ORDERS: u128 = 3;
+    pub(crate) const BUYERS: u128 = 3;
+}
+
+use std::sync::Arc;
+
+use holdfast_domain::product::{
+    Description, EXPIRE_COUNT_MAX, Event, Levels, NewProduct, NewVariant, Product, ReserveOn, Status,
+    VariantDescription, VariantNo, apply, decide_create, invariant,
+};
+use holdfast_domain::{Buyer, Currency, Money, OrderId, ReservationId, Sku, Timestamp};
+use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
+
+use model::facts::{Expected, Model};
+use model::wish::{Step, steps};
+use model::{BUYERS, ORDERS, RESERVATIONS, VARIANTS};
+
+const START: Timestamp = Timestamp(1_700_000_000_000);
+
+proptest! {
+    // A failure prints its seed and keeps it in `model.regressions`, next to this file.
+    #![proptest_config(ProptestConfig {
+        failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn product_does_what_the_model_says(steps in steps()) {
+        let mut run = Run::start();
+        for step in steps {
+            run.step(step);
+            if run.model.is_deleted {
+                break;
+            }
+        }
+        run.end();
+    }
+}
+
+struct Run {
+    slot: Option<Product>,
+    journal: Vec<(Timestamp, Event)>,
+    model: Model,
+    now: Timestamp,
+}
+
+impl Run {
+    fn start() -> Self {
+        let new = product();
+        let model = Model::new(START, VARIANTS, &new.description);
+        let mut run = Self { slot: None, journal: Vec::new(), model, now: START };
+        run.take(decide_create(&new).expect("well formed"));
+        run
+    }
+
+    /// One turn of the shell, with every law and every figure checked after it.
+    fn step(&mut self, step: Step) {
+        self.now = step.tick.after(self.now, self.product().next_deadline());
+        if step.is_swept {
+            self.expire();
+        }
+        let product = self.product();
+        let command = step.wish.command(self.now, product);
+
+        let before = product.clone();
+        let decided = product.decide(&command, self.now);
+        assert_eq!(*self.product(), before, "decide changes nothing");
+        let expected = self.model.turn(&command, self.now);
+        let actual = match &decided {
+            Ok(events) if events.is_empty() => Expected::AlreadySo,
+            Ok(_) => Expected::Done,
+            Err(refusal) => Expected::Refused(refusal.clone()),
+        };
+        assert_eq!(actual, expected, "{command:?} at {:?}", self.now);
+
+        self.take(decided.unwrap_or_default());
+        if let Some(product) = &self.slot {
+            assert_eq!(invariant::check(product), Ok(()));
+            if step.is_swept {
+                assert_eq!(invariant::deadlines_are_kept(product, self.now), Ok(()));
+            }
+            self.compare(product);
+        }
+    }
+
+    fn expire(&mut self) {
+        let events = self.product().decide_expire(self.now);
+        let expired = |event: &Event| match event {
+            Event::Expired { reservation, .. } => *reservation,
+            other => panic!("an expiry, not {other:?}"),
+        };
+        let expired: Vec<_> = events.iter().map(expired).collect();
+        assert_eq!(expired, self.model.expire(self.now, EXPIRE_COUNT_MAX));
+        self.take(events);
+    }
+
+    fn compare(&self, product: &Product) {
+        let model = &self.model;
+        for index in 0..VARIANTS {
+            let no = VariantNo::from_index(index);
+            let variant = product.variant(no).expect("exists");
+            let Levels { available, reserved, committed } = variant.levels;
+            let levels = (available.signed(), reserved.signed(), committed.signed());
+            assert_eq!(levels, (model.available(no), model.reserved(no), model.committed(no)), "{no:?}");
+            let totals = (variant.totals.received, variant.totals.fulfilled, variant.totals.written_off);
+            assert_eq!(totals, model.totals(no), "totals of {no:?}");
+        }
+        for id in (0..RESERVATIONS).map(ReservationId) {
+            let actual = product.reservation(id).map(|hold| (hold.buyer, hold.lines.clone(), hold.deadline));
+            let expected = model.hold(id).map(|hold| (hold.buyer, hold.lines, hold.deadline));
+            assert_eq!(actual, expected, "{id:?}");
+            assert_eq!(product.closing(id), model.closing(id), "{id:?}");
+        }
+        for id in (0..ORDERS).map(OrderId) {
+            let actual = product.commitment(id).map(|order| (order.buyer, order.lines.clone()));
+            assert_eq!(actual, model.order(id).map(|order| (order.buyer, order.lines)), "{id:?}");
+        }
+        for buyer in (0..BUYERS).map(Buyer) {
+            assert_eq!(product.units_of(buyer), model.counted(buyer), "{buyer:?}");
+        }
+        assert_eq!(product.next_deadline(), model.holds().iter().map(|hold| hold.deadline).min());
+        assert_eq!(product.version(), model.version());
+    }
+
+    /// The journal alone gives the state (INV-7), and the ledger read backwards takes every unit out again.
+    fn end(self) {
+        let (mut replayed, mut last) = (None, None);
+        for (at, event) in &self.journal {
+            apply(&mut replayed, event, *at);
+            last = replayed.clone().or(last);
+        }
+        assert_eq!(replayed, self.slot, "INV-7: replay gives the state in memory");
+
+        let last = last.expect("made");
+        let mut levels: Vec<Levels> = last.variants().iter().map(|variant| variant.levels).collect();
+        for (_, event) in self.journal.iter().rev() {
+            let mut movements = Vec::new();
+            event.movements(|movement| movements.push(movement));
+            for movement in movements.iter().rev() {
+                levels[movement.variant.index()].shift(movement.kind, -movement.quantity);
+            }
+        }
+        assert_eq!(levels, [Levels::default(); VARIANTS], "the ledger accounts for every unit");
+    }
+
+    fn take(&mut self, events: Vec<Event>) {
+        for event in events {
+            apply(&mut self.slot, &event, self.now);
+            self.journal.push((self.now, event));
+        }
+    }
+
+    fn product(&self) -> &Product {
+        self.slot.as_ref().expect("a run ends when its product is deleted")
+    }
+}
+
+fn product() -> NewProduct {
+    let variant = |index: usize| NewVariant {
+        description: Arc::new(VariantDescription {
+            sku: Sku::new(&format!("v{index}")).expect("well formed"),
+            name: None,
+            attributes: "{}".into(),
+            price_adjustment: Money(0),
+        }),
+        initial_stock: None,
+    };
+    NewProduct {
+        description: Arc::new(Description {
+            name: "Lamp".into(),
+            text: None,
+            status: Status::Active,
+            price: Money(1000),
+            currency: Currency::new("EUR").expect("three capitals"),
+            category_ids: Vec::new(),
+            attributes: "{}".into(),
+            reserve_on: ReserveOn::Cart,
+            reservation_ttl: None,
+            per_order_limit: None,
+            per_customer_limit: None,
+        }),
+        is_simple: false,
+        variants: (0..VARIANTS).map(variant).collect(),
+    }
+}
