@@ -1,0 +1,49 @@
+//! Bytes that stay: an append-only journal with group commit and true durability.
+//!
+//! The crate knows partitions, sequences, epochs, times and bytes; it knows no stock. A producer pushes
+//! records into the [`Queue`]; the one writer thread of the [`Committer`] takes all there is, frames it,
+//! appends it to a [`Journal`] with one sync, and only then opens the [`Gate`] for those who wait.
+//!
+//! ```text
+//! push ─▶ Queue ─▶ Committer ─▶ frames ─▶ Journal (SledJournal | MemoryJournal) ─▶ Gate ─▶ waiters
+//! ```
+//!
+//! Read in this order: [`record`], [`frame`], [`journal`], [`replay`](mod@replay), [`folder`], [`sled_journal`],
+//! [`reader`], [`gate`], [`queue`], [`committer`], [`memory_journal`].
+
+pub mod error;
+pub mod record;
+
+pub mod frame;
+pub mod journal;
+pub mod replay;
+
+mod acknowledged;
+pub mod folder;
+mod index;
+mod keepsake;
+mod prefill;
+pub mod reader;
+pub mod sled_journal;
+
+pub mod committer;
+mod disk;
+pub mod gate;
+pub mod queue;
+
+pub mod memory_journal;
+
+pub use committer::{Committer, CommitterOptions, Writer};
+pub use error::Error;
+pub use folder::{Folder, Holder};
+pub use frame::{
+    EncodedFrame, FRAME_BYTES_MAX, Frame, FrameBuilder, FrameDamage, FrameHash, JournalId, RECORD_BYTES_MAX,
+};
+pub use gate::{DurableFuture, Failed, Gate};
+pub use journal::{AppendError, Cause, FrameSource, Journal, Store, StoredFrame};
+pub use memory_journal::{Fault, MemoryDisk, MemoryJournal};
+pub use queue::{Commits, PushError, Queue};
+pub use reader::{JournalStat, Reader};
+pub use record::{BatchNumber, Epoch, OwnedRecord, Partition, Record, RecordHeader, Sequence, Ticket};
+pub use replay::{Cut, Damage, Head, PartitionHead, Replayed, replay};
+pub use sled_journal::{Options, SledJournal};

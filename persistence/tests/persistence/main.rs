@@ -1,0 +1,10 @@
+//! The crate from outside: what its users see, on a fake disk and on the real one.
+
+mod committer;
+mod folder;
+mod frame;
+mod memory_journal;
+mod reader;
+mod replay;
+mod sled_journal;
+mod support;
