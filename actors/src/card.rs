@@ -1,0 +1,263 @@
+//! What everybody may see of a product without asking its actor: description and figures, published after
+//! each turn by the one writer and read without locks on the writer's way.
+//!
+//! The figures are a sequence lock of atomics: the writer makes the guard odd, writes, makes it even; a reader
+//! that saw the guard change reads again. A reader gets the ticket of the newest turn with them, and must
+//! wait until that is durable before it shows anything (INV-8): see [`crate::Engine::product`].
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+use std::sync::{Arc, RwLock};
+
+use holdfast_domain::product::{Description, Levels, Product, Status, VariantDescription, VariantNo};
+use holdfast_domain::{ProductId, Sku, Timestamp, Units};
+use holdfast_persistence::{Partition, Sequence, Ticket};
+
+use crate::outcome::{ProductFacts, VariantFacts};
+
+/// A product's public face.
+#[derive(Debug)]
+pub struct Card {
+    /// Whose.
+    pub id: ProductId,
+    /// Where its records are.
+    pub partition: Partition,
+    info: RwLock<Arc<Info>>,
+    figures: Figures,
+}
+
+/// The part that seldom changes.
+#[derive(Debug)]
+pub struct Info {
+    /// What it is called and costs.
+    pub description: Arc<Description>,
+    /// Whether its only variant's sku is its own.
+    pub is_simple: bool,
+    /// In the order of their numbers.
+    pub variants: Vec<Arc<VariantDescription>>,
+    /// Of the description.
+    pub version: u32,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When the description last changed.
+    pub updated_at: Timestamp,
+}
+
+/// The figures at one moment, all of the same turn.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Snapshot {
+    /// Durable once this is.
+    pub ticket: Ticket,
+    /// The product's newest record.
+    pub last_sequence: Sequence,
+    /// Whether the product is gone.
+    pub is_deleted: bool,
+    /// By variant number.
+    pub variants: Vec<VariantFigures>,
+}
+
+/// The figures of one variant.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct VariantFigures {
+    /// Where its units are.
+    pub levels: Levels,
+    /// Grows with each movement.
+    pub version: u32,
+    /// The time of the newest movement.
+    pub updated_at: Timestamp,
+}
+
+#[derive(Debug)]
+struct Figures {
+    guard: AtomicU64,
+    ticket: AtomicU64,
+    last_sequence: AtomicU64,
+    next_deadline: AtomicU64,
+    is_deleted: AtomicBool,
+    variants: Box<[Cells]>,
+}
+
+#[derive(Debug, Default)]
+struct Cells {
+    available: AtomicU32,
+    reserved: AtomicU32,
+    committed: AtomicU32,
+    version: AtomicU32,
+    updated_at: AtomicU64,
+}
+
+impl Card {
+    /// The card of a product as it stands; nothing of it is older than `ticket`.
+    #[must_use]
+    pub fn new(
+        id: ProductId,
+        partition: Partition,
+        product: &Product,
+        ticket: Ticket,
+        last_sequence: Sequence,
+    ) -> Self {
+        let card = Self {
+            id,
+            partition,
+            info: RwLock::new(Arc::new(Info::of(product))),
+            figures: Figures {
+                guard: AtomicU64::new(0),
+                ticket: AtomicU64::new(0),
+                last_sequence: AtomicU64::new(0),
+                next_deadline: AtomicU64::new(0),
+                is_deleted: AtomicBool::new(false),
+                variants: product.variants().iter().map(|_| Cells::default()).collect(),
+            },
+        };
+        card.publish(Some(product), ticket, last_sequence);
+        card
+    }
+
+    /// Publishes the product after a turn. Only its one writer calls this.
+    pub fn publish(&self, product: Option<&Product>, ticket: Ticket, last_sequence: Sequence) {
+        self.figures.write(product, ticket, last_sequence);
+        // After the figures: whoever sees the new description also sees a ticket at least as new.
+        if let Some(product) = product
+            && product.version() != self.info().version
+        {
+            *self.info.write().expect("a panic aborts the process") = Arc::new(Info::of(product));
+        }
+    }
+
+    /// The part that seldom changes. Read it before the figures, never after.
+    #[must_use]
+    pub fn info(&self) -> Arc<Info> {
+        Arc::clone(&self.info.read().expect("a panic aborts the process"))
+    }
+
+    /// The figures at one moment.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        self.figures.read(|figures| Snapshot {
+            ticket: figures.ticket(),
+            last_sequence: Sequence(figures.last_sequence.load(Ordering::Relaxed)),
+            is_deleted: figures.is_deleted.load(Ordering::Relaxed),
+            variants: figures.variants.iter().map(Cells::figures).collect(),
+        })
+    }
+
+    /// Whether fewer than `wanted` units of an active product's variant are available at `now`, beyond doubt.
+    ///
+    /// `None` says: ask the actor. `Some` carries what an actor's turn would have found, and its ticket. A hold
+    /// that is due but not yet expired might come back, so then the actor has to look.
+    #[must_use]
+    pub fn sold_out(&self, variant: VariantNo, wanted: Units, now: Timestamp) -> Option<(Levels, Ticket)> {
+        if self.info().description.status != Status::Active {
+            return None;
+        }
+        self.figures.read(|figures| {
+            let next_deadline = Timestamp(figures.next_deadline.load(Ordering::Relaxed));
+            let is_deleted = figures.is_deleted.load(Ordering::Relaxed);
+            let levels = figures.variants.get(variant.index())?.figures().levels;
+            let is_short = levels.available < wanted && !is_deleted && now < next_deadline;
+            is_short.then(|| (levels, figures.ticket()))
+        })
+    }
+
+    /// Everything that can be seen of the product, and the ticket that must be durable before it is shown.
+    #[must_use]
+    pub fn facts(&self) -> Option<(ProductFacts, Ticket)> {
+        let info = self.info();
+        let snapshot = self.snapshot();
+        if snapshot.is_deleted {
+            return None;
+        }
+        let variant = |(description, figures): (&Arc<VariantDescription>, &VariantFigures)| VariantFacts {
+            description: Arc::clone(description),
+            levels: figures.levels,
+            version: figures.version,
+            updated_at: figures.updated_at,
+        };
+        let facts = ProductFacts {
+            id: self.id,
+            description: Arc::clone(&info.description),
+            is_simple: info.is_simple,
+            variants: info.variants.iter().zip(&snapshot.variants).map(variant).collect(),
+            version: info.version,
+            created_at: info.created_at,
+            updated_at: info.updated_at,
+        };
+        Some((facts, snapshot.ticket))
+    }
+}
+
+impl Info {
+    fn of(product: &Product) -> Self {
+        Self {
+            description: Arc::clone(product.description()),
+            is_simple: product.sku().is_some(),
+            variants: product.variants().iter().map(|variant| Arc::clone(&variant.description)).collect(),
+            version: product.version(),
+            created_at: product.created_at(),
+            updated_at: product.updated_at(),
+        }
+    }
+
+    /// The place of the variant with that sku.
+    #[must_use]
+    pub fn find(&self, sku: &Sku) -> Option<VariantNo> {
+        self.variants.iter().position(|variant| variant.sku == *sku).map(VariantNo::from_index)
+    }
+}
+
+impl Figures {
+    /// The one writer of the product writes; readers that overlap read again.
+    fn write(&self, product: Option<&Product>, ticket: Ticket, last_sequence: Sequence) {
+        let guard = self.guard.load(Ordering::Relaxed);
+        self.guard.store(guard + 1, Ordering::Relaxed);
+        fence(Ordering::Release);
+        self.ticket.store(ticket.number(), Ordering::Relaxed);
+        self.last_sequence.store(last_sequence.0, Ordering::Relaxed);
+        match product {
+            None => self.is_deleted.store(true, Ordering::Relaxed),
+            Some(product) => {
+                let next_deadline = product.next_deadline().map_or(u64::MAX, |deadline| deadline.0);
+                self.next_deadline.store(next_deadline, Ordering::Relaxed);
+                for (cells, variant) in self.variants.iter().zip(product.variants()) {
+                    cells.available.store(variant.levels.available.0, Ordering::Relaxed);
+                    cells.reserved.store(variant.levels.reserved.0, Ordering::Relaxed);
+                    cells.committed.store(variant.levels.committed.0, Ordering::Relaxed);
+                    cells.version.store(variant.version, Ordering::Relaxed);
+                    cells.updated_at.store(variant.updated_at.0, Ordering::Relaxed);
+                }
+            }
+        }
+        self.guard.store(guard + 2, Ordering::Release);
+    }
+
+    fn read<T>(&self, look: impl Fn(&Self) -> T) -> T {
+        loop {
+            let before = self.guard.load(Ordering::Acquire);
+            if before.is_multiple_of(2) {
+                let seen = look(self);
+                fence(Ordering::Acquire);
+                if self.guard.load(Ordering::Relaxed) == before {
+                    return seen;
+                }
+            }
+            std::hint::spin_loop();
+        }
+    }
+
+    fn ticket(&self) -> Ticket {
+        Ticket::new(self.ticket.load(Ordering::Relaxed))
+    }
+}
+
+impl Cells {
+    fn figures(&self) -> VariantFigures {
+        VariantFigures {
+            levels: Levels {
+                available: Units(self.available.load(Ordering::Relaxed)),
+                reserved: Units(self.reserved.load(Ordering::Relaxed)),
+                committed: Units(self.committed.load(Ordering::Relaxed)),
+            },
+            version: self.version.load(Ordering::Relaxed),
+            updated_at: Timestamp(self.updated_at.load(Ordering::Relaxed)),
+        }
+    }
+}

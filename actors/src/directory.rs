@@ -1,0 +1,169 @@
+//! Where every product is: its card, and the address of its actor while it has one.
+//!
+//! A look-up, and a message pushed under it, take a guard of the map; the guard is never held across an await.
+//! Passivation takes the address out under the same guard, so no message can go to an actor that has left.
+
+use std::collections::BTreeSet;
+use std::ops::Bound;
+use std::sync::{Arc, RwLock};
+
+use actix::Addr;
+use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
+use holdfast_domain::{ProductId, Sku};
+
+use crate::card::Card;
+use crate::product_actor::ProductActor;
+
+/// The one map of the process.
+#[derive(Debug, Default)]
+pub struct Directory {
+    products: DashMap<ProductId, Place>,
+    skus: DashMap<Sku, ProductId>,
+    /// All products by age, for lists.
+    ids: RwLock<BTreeSet<ProductId>>,
+}
+
+#[derive(Debug)]
+struct Place {
+    card: Arc<Card>,
+    actor: Option<Addr<ProductActor>>,
+}
+
+/// Skus claimed for a product to be made; they are free again unless it is made.
+#[derive(Debug)]
+pub struct SkuClaim {
+    directory: Arc<Directory>,
+    skus: Vec<Sku>,
+    is_kept: bool,
+}
+
+impl Directory {
+    /// The card of a product.
+    #[must_use]
+    pub fn card(&self, product: ProductId) -> Option<Arc<Card>> {
+        self.products.get(&product).map(|place| Arc::clone(&place.card))
+    }
+
+    /// The product that has this sku.
+    #[must_use]
+    pub fn by_sku(&self, sku: &Sku) -> Option<ProductId> {
+        self.skus.get(sku).map(|product| *product)
+    }
+
+    /// How many products there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.products.len()
+    }
+
+    /// Whether there is no product.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.products.is_empty()
+    }
+
+    /// The cards of up to `count` products that follow `after`, oldest first.
+    #[must_use]
+    pub fn page(&self, after: Option<ProductId>, count: usize) -> Vec<Arc<Card>> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let ids: Vec<ProductId> = {
+            let all = self.ids.read().expect("a panic aborts the process");
+            all.range((from, Bound::Unbounded)).take(count).copied().collect()
+        };
+        ids.into_iter().filter_map(|id| self.card(id)).collect()
+    }
+
+    /// Claims all of `skus` for `product`, or names the first that is taken.
+    ///
+    /// # Errors
+    ///
+    /// The taken sku; nothing is claimed then.
+    pub fn claim(self: &Arc<Self>, product: ProductId, skus: Vec<Sku>) -> Result<SkuClaim, Sku> {
+        let mut claim = SkuClaim { directory: Arc::clone(self), skus: Vec::new(), is_kept: false };
+        for sku in skus {
+            match self.skus.entry(sku.clone()) {
+                Entry::Occupied(_) => return Err(sku),
+                Entry::Vacant(vacant) => {
+                    vacant.insert(product);
+                    claim.skus.push(sku);
+                }
+            }
+        }
+        Ok(claim)
+    }
+
+    /// Enters a product that recovery brought back, with its skus.
+    pub(crate) fn restore(&self, card: Arc<Card>) {
+        for variant in &card.info().variants {
+            self.skus.insert(variant.sku.clone(), card.id);
+        }
+        self.enter(card);
+    }
+
+    /// Enters a product; its skus are claimed already.
+    pub(crate) fn enter(&self, card: Arc<Card>) {
+        let id = card.id;
+        self.products.insert(id, Place { card, actor: None });
+        self.ids.write().expect("a panic aborts the process").insert(id);
+    }
+
+    /// Takes a deleted product off the lists and frees its skus; its card stays until its actor leaves.
+    pub(crate) fn unlist(&self, card: &Card) {
+        self.ids.write().expect("a panic aborts the process").remove(&card.id);
+        for variant in &card.info().variants {
+            self.skus.remove(&variant.sku);
+        }
+    }
+
+    /// Removes the last trace of a deleted product.
+    pub(crate) fn leave(&self, product: ProductId) {
+        self.products.remove(&product);
+    }
+
+    /// Calls `push` with the actor's address, if the product has one now. `push` must not wait.
+    pub(crate) fn with_actor<M>(
+        &self,
+        product: ProductId,
+        message: M,
+        push: impl FnOnce(&Addr<ProductActor>, M),
+    ) -> Result<(), M> {
+        let place = self.products.get(&product);
+        match place.as_ref().and_then(|place| place.actor.as_ref()) {
+            Some(actor) => {
+                push(actor, message);
+                Ok(())
+            }
+            None => Err(message),
+        }
+    }
+
+    /// Publishes the address of a product's actor, or takes it back; true when the product is there and had none.
+    pub(crate) fn set_actor(&self, product: ProductId, actor: Option<Addr<ProductActor>>) -> bool {
+        let Some(mut place) = self.products.get_mut(&product) else { return false };
+        std::mem::replace(&mut place.actor, actor).is_none()
+    }
+
+    /// How many products have an actor now.
+    #[must_use]
+    pub fn actors(&self) -> usize {
+        self.products.iter().filter(|place| place.actor.is_some()).count()
+    }
+}
+
+impl SkuClaim {
+    /// The product was made: the skus are its own.
+    pub fn keep(mut self) {
+        self.is_kept = true;
+    }
+}
+
+impl Drop for SkuClaim {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            for sku in &self.skus {
+                self.directory.skus.remove(sku);
+            }
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! What can be read: cards, lists, the ledger's start, figures. All of it durable before it is given out.
+
+use std::collections::BTreeMap;
+
+use holdfast_domain::product::VariantNo;
+use holdfast_domain::{Product, ProductId, Sku};
+use holdfast_persistence::Reader;
+use tokio::sync::oneshot;
+
+use super::{Engine, Failure, Stats};
+use crate::ledger;
+use crate::outcome::ProductFacts;
+use crate::pending::Stopped;
+use crate::position::Position;
+use crate::shard::Dump;
+
+impl Engine {
+    /// A product as everybody may see it, durable.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::NotFound`], [`Failure::Stopped`].
+    pub async fn product(&self, product: ProductId) -> Result<ProductFacts, Failure> {
+        let card = self.inner.directory.card(product).ok_or(Failure::NotFound)?;
+        let Some((facts, ticket)) = card.facts() else {
+            self.durable(card.snapshot().ticket).await?;
+            return Err(Failure::NotFound);
+        };
+        self.durable(ticket).await?;
+        Ok(facts)
+    }
+
+    /// The product and the variant that a sku names.
+    #[must_use]
+    pub fn find(&self, sku: &Sku) -> Option<(ProductId, VariantNo)> {
+        let product = self.inner.directory.by_sku(sku)?;
+        let variant = self.inner.directory.card(product)?.info().find(sku)?;
+        Some((product, variant))
+    }
+
+    /// The sku of a product's variant.
+    #[must_use]
+    pub fn sku_of(&self, product: ProductId, variant: VariantNo) -> Option<Sku> {
+        let info = self.inner.directory.card(product)?.info();
+        info.variants.get(variant.index()).map(|variant| variant.sku.clone())
+    }
+
+    /// Up to `count` products after `after`, oldest first, durable. Deleted ones are left out.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`].
+    pub async fn products(
+        &self,
+        after: Option<ProductId>,
+        count: usize,
+    ) -> Result<Vec<ProductFacts>, Stopped> {
+        let facts: Vec<_> =
+            self.inner.directory.page(after, count).iter().filter_map(|card| card.facts()).collect();
+        if let Some(newest) = facts.iter().map(|(_, ticket)| *ticket).max() {
+            self.durable(newest).await?;
+        }
+        Ok(facts.into_iter().map(|(facts, _)| facts).collect())
+    }
+
+    /// Where the ledger of a product's variant starts now, durable.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::NotFound`], [`Failure::Stopped`].
+    pub async fn ledger_start(
+        &self,
+        product: ProductId,
+        variant: VariantNo,
+    ) -> Result<ledger::Bookmark, Failure> {
+        let card = self.inner.directory.card(product).ok_or(Failure::NotFound)?;
+        let snapshot = card.snapshot();
+        self.durable(snapshot.ticket).await?;
+        let figures = snapshot.variants.get(variant.index()).ok_or(Failure::NotFound)?;
+        Ok(ledger::Bookmark { sequence: snapshot.last_sequence, shown: 0, levels: figures.levels })
+    }
+
+    /// The account that a ledger is read for.
+    #[must_use]
+    pub fn ledger_account(&self, product: ProductId, variant: VariantNo) -> ledger::Account {
+        ledger::Account { product, partition: self.inner.slots.partition(product), variant }
+    }
+
+    /// A reader of the journal, where it is on disk.
+    #[must_use]
+    pub fn reader(&self) -> Option<Reader> {
+        self.inner.reader.clone()
+    }
+
+    /// Whether this journal has come as far as `position`.
+    #[must_use]
+    pub fn has_reached(&self, position: Position) -> bool {
+        self.inner.queue.newest(position.partition).is_some_and(|newest| position.sequence <= newest)
+    }
+
+    /// Figures of the running engine.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        Stats {
+            products: self.inner.directory.len(),
+            commits: self.inner.queue.commits(),
+            backlog_bytes: self.inner.queue.backlog_bytes(),
+            is_disk_low: self.inner.queue.is_disk_low(),
+        }
+    }
+
+    /// How many products have an actor now.
+    #[must_use]
+    pub fn actors(&self) -> usize {
+        self.inner.directory.actors()
+    }
+
+    /// Every product as it is in memory now: what replay must give (INV-7).
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`].
+    pub async fn state(&self) -> Result<BTreeMap<ProductId, Product>, Stopped> {
+        let mut all = BTreeMap::new();
+        for shard in &self.inner.shards {
+            let (reply, answer) = oneshot::channel();
+            shard.address.do_send(Dump { reply });
+            all.extend(answer.await.map_err(|_| Stopped)?);
+        }
+        Ok(all)
+    }
+}

@@ -1,0 +1,45 @@
+//! The shell of Holdfast: it gives the pure rules of `domain` an order, a time and a memory that stays.
+//!
+//! Every product is an actix actor on one shard thread; what its turn decides is pushed to the journal and
+//! answered only when it is durable. The crate knows nothing of HTTP or JSON; `src` calls [`Engine`].
+//!
+//! Read in this order: the values that go in and out (`context`, `outcome`, `position`), the parts of a turn
+//! (`clock`, `pending`, `keys`, `card`, `directory`), the actors (`shard`, `product_actor`, `accounts`), what
+//! goes to disk and comes back (`record`, `recovery`, `ledger`), and the door (`engine`).
+
+pub mod context;
+pub mod outcome;
+pub mod position;
+
+pub mod clock;
+pub mod keys;
+pub mod pending;
+
+pub mod card;
+pub mod directory;
+
+mod accounts;
+mod deadlines;
+mod outbox;
+mod product_actor;
+mod shard;
+pub mod slots;
+mod turn;
+
+pub mod ledger;
+pub mod record;
+pub mod recovery;
+
+pub mod engine;
+
+#[cfg(test)]
+mod simulation;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use context::{Actor, Context, RequestId, RequestKey};
+pub use engine::{Answer, Engine, Failure, Options, Overload};
+pub use holdfast_domain as domain;
+pub use holdfast_persistence as persistence;
+pub use outcome::{Inventory, Outcome, ProductFacts, Purchased, StockChange, VariantFacts};
+pub use pending::{Pending, Stopped};
+pub use position::Position;

@@ -1,0 +1,93 @@
+//! The actor of one product: the only writer of its stock, taking one message at a time.
+//!
+//! It lives while the product is in use. Its address is in the [`crate::directory`] and nowhere else, so taking
+//! it out there is all it takes to let the actor drain its mailbox and give its product back to the shard.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use actix::{Actor, Context as ActixContext, Handler, Message};
+use holdfast_domain::Product;
+use tokio::sync::oneshot;
+
+use crate::context::Context;
+use crate::keys::KeyGuard;
+use crate::pending::Pending;
+use crate::shard::Core;
+use crate::turn::{Live, Reply, Wish};
+
+/// Gives a product its turns.
+pub(crate) struct ProductActor {
+    /// None only after the actor stopped.
+    live: Option<Live>,
+    core: Rc<Core>,
+    /// Set by each message, cleared by the shard's sweep: the second chance before passivation.
+    is_used: Rc<Cell<bool>>,
+}
+
+/// A wish on its way to a product. Once it is in the mailbox it is carried out, whoever hangs up.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Ask {
+    pub(crate) wish: Wish,
+    pub(crate) context: Context,
+    pub(crate) key: Option<KeyGuard>,
+    pub(crate) reply: oneshot::Sender<Pending<Reply>>,
+}
+
+/// A deadline has come.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Wake;
+
+/// The whole product, as it is now.
+#[derive(Message)]
+#[rtype(result = "Option<Product>")]
+pub(crate) struct Look;
+
+impl ProductActor {
+    pub(crate) const fn new(live: Live, core: Rc<Core>, is_used: Rc<Cell<bool>>) -> Self {
+        Self { live: Some(live), core, is_used }
+    }
+
+    fn live(&mut self) -> &mut Live {
+        self.live.as_mut().expect("a running actor has its product")
+    }
+}
+
+impl Actor for ProductActor {
+    type Context = ActixContext<Self>;
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        let live = self.live.take().expect("an actor stops once");
+        self.core.take_back(live);
+    }
+}
+
+impl Handler<Ask> for ProductActor {
+    type Result = ();
+
+    fn handle(&mut self, ask: Ask, _: &mut Self::Context) {
+        self.is_used.set(true);
+        let core = Rc::clone(&self.core);
+        let pending = self.live().turn(&core.turns, ask.wish, &ask.context, ask.key);
+        core.outbox.send(pending, ask.reply);
+    }
+}
+
+impl Handler<Wake> for ProductActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Wake, _: &mut Self::Context) {
+        let core = Rc::clone(&self.core);
+        self.live().wake(&core.turns);
+    }
+}
+
+impl Handler<Look> for ProductActor {
+    type Result = Option<Product>;
+
+    fn handle(&mut self, _: Look, _: &mut Self::Context) -> Option<Product> {
+        self.live().product.clone()
+    }
+}

@@ -1,0 +1,219 @@
+//! What one turn leaves in the journal: the only place where domain values become stored bytes and back.
+//!
+//! Payload of a record: `version: u8 | postcard(Turn)`. The types here are the stored schema: they look like
+//! the domain's today and must not change with it. New variants go to the end, new fields need a new version,
+//! and the golden bytes of every version stay in `actors/tests/golden/`.
+
+mod account;
+mod event;
+mod outcome;
+mod values;
+
+use holdfast_domain::idempotency;
+use holdfast_domain::{AccountId, ProductId, account as domain_account, product};
+use serde::{Deserialize, Serialize};
+
+use crate::context;
+use crate::outcome::Answered;
+
+pub use account::AccountEvent;
+pub use event::ProductEvent;
+pub use outcome::StoredOutcome;
+
+/// The version that is written today.
+pub const PAYLOAD_VERSION: u8 = 1;
+
+/// Everything that one turn of one aggregate decided.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Turn {
+    /// Who asked, in which request.
+    pub request_id: context::RequestId,
+    /// Who asked.
+    pub actor: context::Actor,
+    /// Whose record it is.
+    pub entity: Entity,
+    /// The sequence of the same entity's record before this one; 0 when it is the first. The ledger walks it.
+    pub previous: u64,
+    /// The idempotency key, with what it was answered.
+    pub key: Option<KeyedOutcome>,
+    /// What happened, in this order.
+    pub events: Events,
+}
+
+/// The aggregate that a record belongs to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Entity {
+    /// A product.
+    Product(ProductId),
+    /// The accounts of the partition.
+    Accounts,
+}
+
+/// The facts of one turn.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Events {
+    /// Of a product.
+    Product(Vec<product::Event>),
+    /// Of the accounts.
+    Accounts(Vec<domain_account::Event>),
+}
+
+/// An idempotency key and what it was answered.
+#[derive(Clone, PartialEq, Debug)]
+pub struct KeyedOutcome {
+    /// The key.
+    pub key: context::RequestKey,
+    /// The answer.
+    pub answered: Answered,
+}
+
+/// A payload that this version cannot read.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// Nothing there.
+    #[error("the payload is empty")]
+    Empty,
+    /// Written by a newer program.
+    #[error("payload version {0} is newer than this program reads (1): use a newer holdfast")]
+    Version(u8),
+    /// Not the bytes of a turn.
+    #[error("the payload is not a turn")]
+    Bytes(#[source] postcard::Error),
+    /// A value that the rules do not allow.
+    #[error("the stored {0} is out of range")]
+    Value(&'static str),
+}
+
+/// The stored schema, version 1.
+#[derive(Serialize, Deserialize)]
+struct TurnV1 {
+    request_id: RequestIdV1,
+    actor: ActorV1,
+    entity: EntityV1,
+    previous: u64,
+    key: Option<KeyV1>,
+    events: EventsV1,
+}
+
+#[derive(Serialize, Deserialize)]
+enum RequestIdV1 {
+    Made([u8; 16]),
+    Sent(Box<str>),
+}
+
+#[derive(Serialize, Deserialize)]
+enum ActorV1 {
+    System,
+    Guest([u8; 16]),
+    Customer([u8; 16]),
+    Admin([u8; 16]),
+}
+
+#[derive(Serialize, Deserialize)]
+enum EntityV1 {
+    Product([u8; 16]),
+    Accounts,
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeyV1 {
+    key: [u8; 16],
+    fingerprint: [u8; 16],
+    outcome: StoredOutcome,
+}
+
+#[derive(Serialize, Deserialize)]
+enum EventsV1 {
+    Product(Vec<ProductEvent>),
+    Accounts(Vec<AccountEvent>),
+}
+
+/// Appends the payload of `turn` to `buffer`.
+///
+/// # Panics
+///
+/// Never: postcard fails only for types that have no fixed schema, and these have.
+pub fn encode(turn: &Turn, buffer: Vec<u8>) -> Vec<u8> {
+    let mut buffer = buffer;
+    buffer.push(PAYLOAD_VERSION);
+    let stored = TurnV1 {
+        request_id: match &turn.request_id {
+            context::RequestId::Made(id) => RequestIdV1::Made(id.to_be_bytes()),
+            context::RequestId::Sent(text) => RequestIdV1::Sent(text.clone()),
+        },
+        actor: match turn.actor {
+            context::Actor::System => ActorV1::System,
+            context::Actor::Guest(digest) => ActorV1::Guest(digest.to_be_bytes()),
+            context::Actor::Customer(AccountId(id)) => ActorV1::Customer(id.to_be_bytes()),
+            context::Actor::Admin(AccountId(id)) => ActorV1::Admin(id.to_be_bytes()),
+        },
+        entity: match turn.entity {
+            Entity::Product(ProductId(id)) => EntityV1::Product(id.to_be_bytes()),
+            Entity::Accounts => EntityV1::Accounts,
+        },
+        previous: turn.previous,
+        key: turn.key.as_ref().map(|keyed| KeyV1 {
+            key: keyed.key.key.0.to_be_bytes(),
+            fingerprint: keyed.key.fingerprint.0.to_be_bytes(),
+            outcome: StoredOutcome::from_domain(&keyed.answered),
+        }),
+        events: match &turn.events {
+            Events::Product(events) => {
+                EventsV1::Product(events.iter().map(ProductEvent::from_domain).collect())
+            }
+            Events::Accounts(events) => {
+                EventsV1::Accounts(events.iter().map(AccountEvent::from_domain).collect())
+            }
+        },
+    };
+    postcard::to_extend(&stored, buffer).expect("every stored type has a fixed schema")
+}
+
+/// Reads a payload back.
+///
+/// # Errors
+///
+/// [`DecodeError`]: the bytes are of a newer version, damaged, or hold a value that the rules do not allow.
+pub fn decode(payload: &[u8]) -> Result<Turn, DecodeError> {
+    let (version, bytes) = payload.split_first().ok_or(DecodeError::Empty)?;
+    if *version != PAYLOAD_VERSION {
+        return Err(DecodeError::Version(*version));
+    }
+    let stored: TurnV1 = postcard::from_bytes(bytes).map_err(DecodeError::Bytes)?;
+    Ok(Turn {
+        request_id: match stored.request_id {
+            RequestIdV1::Made(id) => context::RequestId::Made(u128::from_be_bytes(id)),
+            RequestIdV1::Sent(text) => context::RequestId::Sent(text),
+        },
+        actor: match stored.actor {
+            ActorV1::System => context::Actor::System,
+            ActorV1::Guest(digest) => context::Actor::Guest(u128::from_be_bytes(digest)),
+            ActorV1::Customer(id) => context::Actor::Customer(AccountId(u128::from_be_bytes(id))),
+            ActorV1::Admin(id) => context::Actor::Admin(AccountId(u128::from_be_bytes(id))),
+        },
+        entity: match stored.entity {
+            EntityV1::Product(id) => Entity::Product(ProductId(u128::from_be_bytes(id))),
+            EntityV1::Accounts => Entity::Accounts,
+        },
+        previous: stored.previous,
+        key: stored.key.map(keyed).transpose()?,
+        events: match stored.events {
+            EventsV1::Product(events) => {
+                Events::Product(events.into_iter().map(ProductEvent::into_domain).collect::<Result<_, _>>()?)
+            }
+            EventsV1::Accounts(events) => {
+                Events::Accounts(events.into_iter().map(AccountEvent::into_domain).collect())
+            }
+        },
+    })
+}
+
+fn keyed(stored: KeyV1) -> Result<KeyedOutcome, DecodeError> {
+    Ok(KeyedOutcome {
+        key: context::RequestKey {
+            key: idempotency::Key(u128::from_be_bytes(stored.key)),
+            fingerprint: idempotency::Fingerprint(u128::from_be_bytes(stored.fingerprint)),
+        },
+        answered: stored.outcome.into_domain()?,
+    })
+}

@@ -1,0 +1,345 @@
+//! A shard: one arbiter thread, the products whose partitions it serves, and the one timer of them all.
+//!
+//! Products that nobody uses lie here as plain values; [`Shard`] gives one an actor when a message comes for it
+//! and takes it back when it has been idle. It never blocks its thread and shares nothing that it changes.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use actix::{Actor, Addr, AsyncContext, Context as ActixContext, Handler, Message, WeakAddr};
+use holdfast_domain::account::Accounts;
+use holdfast_domain::{Product, ProductId};
+use holdfast_persistence::{Partition, Sequence, Ticket};
+use tokio::sync::oneshot;
+
+use crate::outbox::Outbox;
+use crate::product_actor::{Ask, Look, ProductActor, Wake};
+use crate::turn::{Live, TurnContext};
+
+/// How many messages may wait for one product; admission is bounded per shard, so this is never the limit.
+const MAILBOX_MESSAGES_MAX: usize = 64 * 1024;
+
+/// How many products the timer wakes before other messages have their turn.
+const WAKE_COUNT_MAX: usize = 32;
+
+/// With more than this waiting for the disk, the timer waits as well.
+const WAKE_BACKLOG_BYTES_MAX: u64 = 32 * 1024 * 1024;
+
+/// How often the timer looks again while the disk is behind.
+const WAKE_BACKLOG_PAUSE: Duration = Duration::from_millis(5);
+
+/// The actor of the shard itself.
+pub(crate) struct Shard {
+    core: Rc<Core>,
+    idle: Duration,
+}
+
+/// What the shard and its product actors share on their one thread.
+pub(crate) struct Core {
+    pub(crate) turns: TurnContext,
+    pub(crate) outbox: Outbox,
+    products: RefCell<HashMap<ProductId, Slot>>,
+    /// The actors whose addresses are in the directory, for the sweep.
+    awake: RefCell<Vec<Awake>>,
+    pub(crate) accounts: RefCell<AccountBook>,
+}
+
+/// The accounts, with what the shell knows of them; used on the shard that serves their partition.
+#[derive(Default)]
+pub(crate) struct AccountBook {
+    pub(crate) accounts: Accounts,
+    pub(crate) last_sequence: Sequence,
+    pub(crate) ticket: Ticket,
+}
+
+/// Where a product of the shard is.
+enum Slot {
+    /// Here, as a value.
+    Passive(Box<Live>),
+    /// With its actor.
+    Active {
+        /// Strong addresses are in the directory only, so that taking it out there ends the actor.
+        actor: WeakAddr<ProductActor>,
+        is_used: Rc<Cell<bool>>,
+    },
+}
+
+/// An actor that the sweep looks at. The mark is set by each message and cleared by each sweep.
+struct Awake {
+    product: ProductId,
+    is_used: Rc<Cell<bool>>,
+}
+
+/// A wish for a product that had no actor when it was sent.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Deliver {
+    pub(crate) product: ProductId,
+    pub(crate) partition: Partition,
+    pub(crate) ask: Ask,
+}
+
+/// Asks for every product of the shard as it is now: what replay must give (INV-7).
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Dump {
+    pub(crate) reply: oneshot::Sender<Vec<(ProductId, Product)>>,
+}
+
+impl Shard {
+    /// A shard with the products that recovery brought back.
+    pub(crate) fn new(
+        turns: TurnContext,
+        products: Vec<Live>,
+        accounts: AccountBook,
+        idle: Duration,
+    ) -> Self {
+        let mut slots = HashMap::with_capacity(products.len());
+        for mut live in products {
+            live.arm(&turns);
+            slots.insert(live.id, Slot::Passive(Box::new(live)));
+        }
+        let core = Core {
+            outbox: Outbox::new(turns.queue.gate().clone()),
+            turns,
+            products: RefCell::new(slots),
+            awake: RefCell::default(),
+            accounts: RefCell::new(accounts),
+        };
+        Self { core: Rc::new(core), idle }
+    }
+
+    pub(crate) const fn core(&self) -> &Rc<Core> {
+        &self.core
+    }
+}
+
+impl Actor for Shard {
+    type Context = ActixContext<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(MAILBOX_MESSAGES_MAX);
+        actix::spawn(Rc::clone(&self.core).keep_deadlines());
+        let core = Rc::clone(&self.core);
+        actix::spawn(async move { core.outbox.deliver().await });
+        // Two sweeps without a message make a product idle.
+        ctx.run_interval(self.idle / 2, |shard, _| shard.core.sweep());
+    }
+}
+
+impl Handler<Deliver> for Shard {
+    type Result = ();
+
+    fn handle(&mut self, deliver: Deliver, _: &mut Self::Context) {
+        self.core.deliver(deliver);
+    }
+}
+
+impl Handler<Dump> for Shard {
+    type Result = ();
+
+    fn handle(&mut self, dump: Dump, _: &mut Self::Context) {
+        let core = Rc::clone(&self.core);
+        actix::spawn(async move {
+            // Whoever hung up does not want the answer.
+            let _unwanted = dump.reply.send(core.dump().await);
+        });
+    }
+}
+
+impl Core {
+    async fn dump(&self) -> Vec<(ProductId, Product)> {
+        let mut found = Vec::new();
+        let mut awake = Vec::new();
+        for (id, slot) in &*self.products.borrow() {
+            match slot {
+                Slot::Passive(live) => found.extend(live.product.clone().map(|product| (*id, product))),
+                Slot::Active { actor, .. } => awake.push((*id, present(actor))),
+            }
+        }
+        for (id, actor) in awake {
+            let product = actor.send(Look).await.expect("an actor with an address is there");
+            found.extend(product.map(|product| (id, product)));
+        }
+        found
+    }
+
+    /// Hands a wish to its product's actor, waking or making it.
+    fn deliver(self: &Rc<Self>, deliver: Deliver) {
+        let Deliver { product, partition, ask } = deliver;
+        let mut products = self.products.borrow_mut();
+        let slot =
+            products.entry(product).or_insert_with(|| Slot::Passive(Box::new(Live::new(product, partition))));
+        let (actor, is_used) = match slot {
+            // An actor on its way out is kept: its last address was dropped, but it is still there.
+            Slot::Active { actor, is_used } => (present(actor), Rc::clone(is_used)),
+            Slot::Passive(live) => {
+                let live = std::mem::replace(&mut **live, Live::new(product, partition));
+                let is_used = Rc::new(Cell::new(true));
+                let actor = ProductActor::new(live, Rc::clone(self), Rc::clone(&is_used)).start();
+                *slot = Slot::Active { actor: actor.downgrade(), is_used: Rc::clone(&is_used) };
+                (actor, is_used)
+            }
+        };
+        drop(products);
+        actor.do_send(ask);
+        // A product that does not exist has no place in the directory, and its actor leaves at once. One that
+        // is listed already got several first requests at once: a second entry would sweep it away too early.
+        if self.turns.directory.set_actor(product, Some(actor)) {
+            self.awake.borrow_mut().push(Awake { product, is_used });
+        }
+    }
+
+    /// Takes a product back from its actor.
+    pub(crate) fn take_back(&self, live: Live) {
+        let mut products = self.products.borrow_mut();
+        if live.product.is_some() {
+            products.insert(live.id, Slot::Passive(Box::new(live)));
+        } else {
+            products.remove(&live.id);
+            self.turns.directory.leave(live.id);
+        }
+    }
+
+    /// Lets every actor go that had no message since the last sweep.
+    fn sweep(&self) {
+        self.awake.borrow_mut().retain(|awake| {
+            let is_used = awake.is_used.replace(false);
+            if !is_used {
+                self.turns.directory.set_actor(awake.product, None);
+            }
+            is_used
+        });
+    }
+
+    /// The shard's timer: wakes each product when its earliest deadline has come.
+    async fn keep_deadlines(self: Rc<Self>) {
+        let deadlines = &self.turns.deadlines;
+        loop {
+            match deadlines.earliest() {
+                None => deadlines.changed().await,
+                Some(earliest) => {
+                    tokio::select! {
+                        () = self.turns.clock.wait_until(earliest) => {}
+                        () = deadlines.changed() => {}
+                    }
+                }
+            }
+            let now = self.turns.clock.stamp();
+            let due = std::iter::from_fn(|| deadlines.pop_due(now)).take(WAKE_COUNT_MAX);
+            for product in due {
+                self.wake(product);
+            }
+            while self.turns.queue.backlog_bytes() > WAKE_BACKLOG_BYTES_MAX {
+                tokio::time::sleep(WAKE_BACKLOG_PAUSE).await;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn wake(&self, product: ProductId) {
+        let mut products = self.products.borrow_mut();
+        match products.get_mut(&product) {
+            // Nobody else is near it: its turn can be had without an actor.
+            Some(Slot::Passive(live)) => live.wake(&self.turns),
+            Some(Slot::Active { actor, .. }) => {
+                let actor = present(actor);
+                drop(products);
+                actor.do_send(Wake);
+            }
+            None => {}
+        }
+    }
+}
+
+fn present(actor: &WeakAddr<ProductActor>) -> Addr<ProductActor> {
+    actor.upgrade().expect("an actor gives its product back before it is gone")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use holdfast_domain::product::Command;
+    use holdfast_domain::{OrderId, Timestamp};
+    use holdfast_persistence::{Epoch, Head, JournalId, MemoryDisk, Writer};
+
+    use super::*;
+    use crate::card::Card;
+    use crate::clock::ManualClock;
+    use crate::context::Context;
+    use crate::pending::Pending;
+    use crate::simulation::process::turn_context;
+    use crate::turn::{Reply, Wish};
+
+    const LAMP: ProductId = ProductId(1);
+
+    #[test]
+    fn first_requests_that_come_together_do_not_cost_a_product_its_actor() {
+        actix::System::new().block_on(async {
+            let core = core_with_a_product();
+            let answers: Vec<_> = (0..64).map(|_| deliver_to(&core)).collect();
+            for answer in answers {
+                let _sealed: Pending<Reply> = answer.await.expect("the actor answers");
+            }
+            assert_eq!(core.awake.borrow().len(), 1);
+            core.sweep();
+            assert_eq!(core.turns.directory.actors(), 1, "it was used since the last sweep");
+            core.sweep();
+            assert_eq!(core.turns.directory.actors(), 0);
+        });
+    }
+
+    #[test]
+    fn message_revives_an_actor_on_its_way_out() {
+        actix::System::new().block_on(async {
+            let core = core_with_a_product();
+            for _ in 0..100 {
+                let _sealed = deliver_to(&core).await.expect("the actor answers");
+                core.sweep();
+                core.sweep();
+                assert_eq!(core.turns.directory.actors(), 0);
+                // The actor has no address any more and has not had its last turn yet.
+                let answer = deliver_to(&core);
+                assert!(matches!(core.products.borrow()[&LAMP], Slot::Active { .. }));
+                assert_eq!(core.turns.directory.actors(), 1);
+                let _sealed = answer.await.expect("the same actor answers");
+                core.sweep();
+                core.sweep();
+                // Now it leaves in peace.
+                while matches!(core.products.borrow()[&LAMP], Slot::Active { .. }) {
+                    tokio::task::yield_now().await;
+                }
+            }
+        });
+    }
+
+    fn deliver_to(core: &Rc<Core>) -> oneshot::Receiver<Pending<Reply>> {
+        let (reply, answer) = oneshot::channel();
+        let wish = Wish::Do(Command::Cancel { order: OrderId(1) });
+        let ask = Ask { wish, context: Context::system(), key: None, reply };
+        core.deliver(Deliver { product: LAMP, partition: Partition(0), ask });
+        answer
+    }
+
+    /// A shard's core with one passive product in it.
+    fn core_with_a_product() -> Rc<Core> {
+        let head = Head::genesis(JournalId([1; 16]), 1);
+        let journal = MemoryDisk::new(JournalId([1; 16]), 1).journal();
+        let (queue, _) = Writer::new(Box::new(journal), head.clone());
+        let turns = turn_context(queue, &head, Epoch(1), &ManualClock::new(Timestamp(1_000)));
+        let mut live = Live::new(LAMP, Partition(0));
+        let new = crate::simulation::wishes::thing("lamp", 5);
+        for event in holdfast_domain::product::decide_create(&new).expect("well formed") {
+            holdfast_domain::product::apply(&mut live.product, &event, Timestamp(1_000));
+        }
+        let product = live.product.as_ref().expect("made");
+        let card = Arc::new(Card::new(LAMP, Partition(0), product, Ticket::ZERO, Sequence(1)));
+        turns.directory.restore(Arc::clone(&card));
+        live.card = Some(card);
+        let shard = Shard::new(turns, vec![live], AccountBook::default(), Duration::from_secs(60));
+        Rc::clone(shard.core())
+    }
+}

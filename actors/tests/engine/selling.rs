@@ -1,0 +1,102 @@
+//! Many buyers, few units: never one too many, and never one too few.
+
+use std::collections::BTreeSet;
+
+use futures_util::future::join_all;
+use holdfast_actors::Failure;
+use holdfast_actors::domain::product::{Refusal, Short, VariantNo};
+use holdfast_actors::domain::{Buyer, OrderId, Units};
+
+use crate::common::{Shop, context, fresh, on_threads, quantity, run};
+
+#[test]
+fn fifty_units_are_sold_to_fifty_of_320_buyers() {
+    run(async {
+        let shop = Shop::open();
+        let product = shop.make("lamp", 50).await;
+        let answers = join_all((0..320).map(|_| shop.buy(product, 1))).await;
+        let mut orders = BTreeSet::new();
+        let mut refused = 0;
+        for answer in answers {
+            match answer {
+                Ok(answer) => assert!(orders.insert(answer.value.order), "an order is given once"),
+                Err(failure) => {
+                    assert_eq!(failure_lines(failure), [short(1, 0)]);
+                    refused += 1;
+                }
+            }
+        }
+        assert_eq!((orders.len(), refused), (50, 270));
+        let state = shop.close().await;
+        let product = &state[&product];
+        let levels = product.variants()[0].levels;
+        assert_eq!((levels.available.0, levels.reserved.0, levels.committed.0), (0, 0, 50));
+        assert!(orders.into_iter().all(|order| product.commitment(order).is_some()));
+    });
+}
+
+#[test]
+fn refusal_says_what_is_left() {
+    run(async {
+        let shop = Shop::open();
+        let product = shop.make("lamp", 50).await;
+        let answers = join_all((0..40).map(|_| shop.buy(product, 3))).await;
+        let (sold, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
+        assert_eq!(sold.len(), 16);
+        for answer in refused {
+            assert_eq!(failure_lines(answer.expect_err("partitioned")), [short(3, 2)]);
+        }
+        shop.close().await;
+    });
+}
+
+#[test]
+fn buyers_on_several_threads_share_several_products() {
+    run(async {
+        let shop = Shop::open();
+        let mut products = Vec::new();
+        for number in 0..10 {
+            products.push(shop.make(&format!("lamp-{number}"), 20).await);
+        }
+        let (engine, wanted) = (shop.engine.clone(), products.clone());
+        let sold: Vec<usize> = on_threads(4, move |_| {
+            let (engine, products) = (engine.clone(), wanted.clone());
+            move || {
+                Box::pin(async move {
+                    let buy = |number: usize| {
+                        let (engine, product) = (engine.clone(), products[number % products.len()]);
+                        async move {
+                            let order = OrderId(fresh());
+                            engine.purchase(&context(), product, None, quantity(1), Buyer(1), order).await
+                        }
+                    };
+                    join_all((0..80).map(buy)).await.iter().filter(|answer| answer.is_ok()).count()
+                })
+            }
+        })
+        .await;
+        assert_eq!(sold.iter().sum::<usize>(), 200, "320 wanted 200 units of ten products");
+        let state = shop.close().await;
+        assert!(products.iter().all(|id| state[id].variants()[0].levels.committed == Units(20)));
+    });
+}
+
+fn failure_lines(failure: Failure) -> Vec<Short> {
+    match failure {
+        Failure::Refused(answer) => match answer.value {
+            Refusal::InsufficientStock { lines } => lines,
+            other => panic!("refused for another reason: {other:?}"),
+        },
+        other => panic!("no answer at all: {other:?}"),
+    }
+}
+
+fn short(requested: u32, available: u32) -> Short {
+    Short {
+        index: 0,
+        variant: VariantNo(0),
+        requested: Units(requested),
+        available: Units(available),
+        reserved: Units(0),
+    }
+}
