@@ -1,0 +1,326 @@
+//! Command line: what may be asked of the load test, and who answers it.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+
+use anyhow::{Context, bail, ensure};
+use clap::{Parser, Subcommand};
+use serde::Serialize;
+
+use crate::crash::{self, CrashPlan};
+use crate::floor::{self, FloorPlan};
+use crate::sale::{self, SalePlan, Target};
+use crate::server::{self, ServerPlan};
+use crate::{binary, floor_server, guard, report};
+
+const CONNECTIONS: [usize; 2] = [64, 256];
+const CONNECTIONS_MAX: usize = 10_000;
+const CRASH_CONNECTIONS: usize = 32;
+const GENERATOR_THREADS_MAX: usize = 64;
+
+/// A flash sale against Holdfast over HTTP, measured and audited.
+///
+/// Without arguments: starts the release server on a fresh folder and sells 10 000 units to 30 000 buyers, at 64
+/// and at 256 connections. Exits 1 when an invariant breaks.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+
+    /// Kill the server under load, again and again, and audit what it remembers
+    #[arg(long, conflicts_with_all = ["floor", "url"])]
+    crash: bool,
+    /// How often to kill it [default: 20; 3 with --short]
+    #[arg(long, requires = "crash")]
+    kills: Option<u32>,
+    /// Repeat a crash run: the seed it printed
+    #[arg(long, requires = "crash")]
+    seed: Option<u64>,
+
+    /// Compare with a bare actix-web endpoint, row by row
+    #[arg(long, conflicts_with = "url")]
+    floor: bool,
+    /// Rounds of the comparison [default: 5; 2 with --short]
+    #[arg(long, requires = "floor")]
+    rounds: Option<u32>,
+    /// Seconds of each measurement, after half a second of warm-up [default: 3; 0.5 with --short]
+    #[arg(long, requires = "floor")]
+    seconds: Option<f64>,
+    /// Exit 1 when a row is below its must
+    #[arg(long, requires = "floor")]
+    enforce: bool,
+
+    /// Sell at a running server instead of starting one
+    #[arg(long, requires_all = ["email", "password"])]
+    url: Option<String>,
+    /// Its administrator
+    #[arg(long, requires = "url")]
+    email: Option<String>,
+    /// The administrator's password
+    #[arg(long, env = "LOADTEST_PASSWORD", hide_env_values = true)]
+    password: Option<String>,
+    /// Allow a --url that is not this machine
+    #[arg(long, requires = "url")]
+    i_own_this_server: bool,
+
+    /// Open connections; one sale for each [default: 64,256; crash: 32]
+    #[arg(long, value_delimiter = ',')]
+    connections: Vec<usize>,
+    /// Units for sale [default: 10000; 1000 with --short]
+    #[arg(long)]
+    units: Option<u32>,
+    /// Purchase requests of one unit each [default: three for each unit]
+    #[arg(long)]
+    buyers: Option<u64>,
+    /// Send an Idempotency-Key with each purchase
+    #[arg(long)]
+    keys: bool,
+    /// A few seconds in all, for CI
+    #[arg(long)]
+    short: bool,
+    /// Threads of the generator [default: 1; 2 with --floor]
+    #[arg(long)]
+    generator_threads: Option<usize>,
+
+    /// Make the server's folder in here instead of the temporary folder
+    #[arg(long, conflicts_with = "url")]
+    data_parent: Option<PathBuf>,
+    /// Start this server instead of the release build beside this program
+    #[arg(long, value_name = "FILE", conflicts_with = "url")]
+    server_binary: Option<PathBuf>,
+    /// Set a variable of the server's environment, NAME=VALUE; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", conflicts_with = "url")]
+    server_env: Vec<String>,
+    /// Write everything as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The bare endpoint of --floor, in a process of its own
+    #[command(hide = true)]
+    FloorServer,
+    /// Drive the bare endpoint alone, to see how fast the generator is
+    #[command(hide = true)]
+    FloorOnly,
+}
+
+/// What `--json` writes.
+#[derive(Debug, Serialize)]
+struct Document<'a, Plan, Report> {
+    scenario: &'a str,
+    plan: &'a Plan,
+    report: &'a Report,
+    is_passed: bool,
+}
+
+/// Reads the arguments and does what they say; false when a check failed.
+///
+/// # Errors
+///
+/// When the checks could not be made at all.
+pub(crate) fn run() -> anyhow::Result<bool> {
+    let cli = Cli::parse();
+    ensure!(
+        cli.connections.iter().all(|connections| (1..=CONNECTIONS_MAX).contains(connections)),
+        "--connections takes 1 to {CONNECTIONS_MAX}"
+    );
+    ensure!(
+        cli.generator_threads.is_none_or(|threads| (1..=GENERATOR_THREADS_MAX).contains(&threads)),
+        "--generator-threads takes 1 to {GENERATOR_THREADS_MAX}"
+    );
+    match cli.command {
+        Some(Command::FloorServer) => floor_server::serve_standard_input().map(|()| true),
+        Some(Command::FloorOnly) => floor::drive_floor_only(&cli.floor_plan()?).map(|()| true),
+        None if cli.crash => cli.crash(),
+        None if cli.floor => cli.floor(),
+        None => cli.sale(),
+    }
+}
+
+impl Cli {
+    fn sale(&self) -> anyhow::Result<bool> {
+        let units = self.units.unwrap_or(if self.short { 1_000 } else { 10_000 });
+        let plan = SalePlan {
+            units,
+            buyers: self.buyers.unwrap_or(u64::from(units) * 3),
+            connections: if self.connections.is_empty() {
+                CONNECTIONS.to_vec()
+            } else {
+                self.connections.clone()
+            },
+            has_keys: self.keys,
+            generator_threads: self.generator_threads.unwrap_or(1),
+        };
+        ensure!(plan.units > 0 && plan.buyers > 0, "a sale needs units and buyers");
+        let (target, folder) = match &self.url {
+            Some(url) => (self.running(url)?, None),
+            None => {
+                let server_plan = self.server_plan()?;
+                let server = server_plan.start(0)?;
+                let target = Target {
+                    address: server.address,
+                    host: server.address.to_string(),
+                    email: server::EMAIL.into(),
+                    password: server::PASSWORD.into(),
+                    process: Some(server.process),
+                };
+                (target, Some(server_plan))
+            }
+        };
+        let reports = sale::run(&plan, &target)?;
+        let is_passed = reports.iter().all(|report| report.findings.is_clean());
+        if let (false, Some(server_plan)) = (is_passed, folder) {
+            keep(&server_plan);
+        }
+        self.finish("sale", &plan, &reports, is_passed)
+    }
+
+    fn crash(&self) -> anyhow::Result<bool> {
+        let plan = CrashPlan {
+            kills: self.kills.unwrap_or(if self.short { 3 } else { 20 }),
+            seed: self.seed.unwrap_or_else(crash::fresh_seed),
+            connections: self.connections.first().copied().unwrap_or(CRASH_CONNECTIONS),
+        };
+        let server_plan = self.server_plan()?;
+        let crash_report = crash::run(&plan, &server_plan)?;
+        let is_passed = crash_report.findings.is_clean();
+        if !is_passed {
+            keep(&server_plan);
+        }
+        self.finish("crash", &plan, &crash_report, is_passed)
+    }
+
+    fn floor(&self) -> anyhow::Result<bool> {
+        let plan = self.floor_plan()?;
+        let server = self.server_plan()?.start(0)?;
+        let rows = floor::run(&plan, &server)?;
+        let is_passed = !self.enforce || rows.iter().all(floor::RowReport::is_met);
+        self.finish("floor", &plan, &rows, is_passed)
+    }
+
+    fn floor_plan(&self) -> anyhow::Result<FloorPlan> {
+        let plan = FloorPlan {
+            rounds: self.rounds.unwrap_or(if self.short { 2 } else { 5 }),
+            seconds: self.seconds.unwrap_or(if self.short { 0.5 } else { 3.0 }),
+            spread_products: if self.short { 1_000 } else { 10_000 },
+            // With one, a floor this fast leaves a tenth of two cores idle: it would look lower than it is.
+            generator_threads: self.generator_threads.unwrap_or(2),
+        };
+        ensure!((1..=1_000).contains(&plan.rounds), "--rounds takes 1 to 1000");
+        ensure!((0.1..=60.0).contains(&plan.seconds), "--seconds takes 0.1 to 60");
+        Ok(plan)
+    }
+
+    fn finish<P: Serialize, R: Serialize>(
+        &self,
+        scenario: &str,
+        plan: &P,
+        report: &R,
+        is_passed: bool,
+    ) -> anyhow::Result<bool> {
+        if let Some(file) = &self.json {
+            report::write_json(file, &Document { scenario, plan, report, is_passed })?;
+        }
+        Ok(is_passed)
+    }
+
+    fn server_plan(&self) -> anyhow::Result<ServerPlan> {
+        let mut environment = Vec::with_capacity(self.server_env.len());
+        for setting in &self.server_env {
+            let (name, value) = setting.split_once('=').context("--server-env takes NAME=VALUE")?;
+            environment.push((name.to_owned(), value.to_owned()));
+        }
+        let binary = match &self.server_binary {
+            Some(binary) => binary.canonicalize().with_context(|| format!("find {}", binary.display()))?,
+            None => binary::find_or_build()?,
+        };
+        ServerPlan::prepare(binary, self.data_parent.as_deref(), environment)
+    }
+
+    fn running(&self, url: &str) -> anyhow::Result<Target> {
+        let (address, host) = resolve(url, self.i_own_this_server)?;
+        let email = self.email.clone().context("--url needs --email")?;
+        let password = self.password.clone().context("--url needs --password")?;
+        Ok(Target { address, host, email, password, process: None })
+    }
+}
+
+fn keep(server_plan: &ServerPlan) {
+    guard::keep(server_plan.folder());
+    eprintln!("the server's folder and log are kept in {}", server_plan.folder().display());
+}
+
+/// The address and the `Host` of `url`; refuses one on another machine unless `is_owned`.
+fn resolve(url: &str, is_owned: bool) -> anyhow::Result<(SocketAddr, String)> {
+    let Some(rest) = url.strip_prefix("http://") else { bail!("{url}: only http:// is spoken here") };
+    let host = rest.trim_end_matches('/');
+    ensure!(!host.is_empty() && !host.contains(['/', '?', '#', '@']), "{url}: give http://HOST:PORT");
+    let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    let with_port = if has_port { host.to_owned() } else { format!("{host}:80") };
+    let addresses: Vec<SocketAddr> =
+        with_port.to_socket_addrs().with_context(|| format!("resolve {host}"))?.collect();
+    let address = *addresses.first().with_context(|| format!("{host} has no address"))?;
+    ensure!(
+        is_owned || addresses.iter().all(|address| address.ip().is_loopback()),
+        "{host} is not this machine; a load test on somebody else's server is an attack (--i-own-this-server)"
+    );
+    Ok((address, host.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn options_of_one_scenario_are_refused_in_another() {
+        for line in [
+            "loadtest --kills 3",
+            "loadtest --crash --floor",
+            "loadtest --crash --url http://127.0.0.1:1 --email a --password b",
+            "loadtest --url http://127.0.0.1:1",
+            "loadtest --enforce",
+        ] {
+            assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
+        }
+        for line in [
+            "loadtest",
+            "loadtest --crash --kills 3 --seed 7",
+            "loadtest --floor --enforce",
+            "loadtest floor-server",
+        ] {
+            assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
+        }
+    }
+
+    #[test]
+    fn loopback_is_resolved() {
+        let (address, host) = resolve("http://127.0.0.1:3000/", false).expect("loopback");
+        assert_eq!((address.to_string().as_str(), host.as_str()), ("127.0.0.1:3000", "127.0.0.1:3000"));
+        assert_eq!(resolve("http://127.0.0.1", false).expect("loopback").0.port(), 80);
+        assert_eq!(resolve("http://[::1]:81", false).expect("loopback").0.port(), 81);
+    }
+
+    #[test]
+    fn foreign_server_is_refused_unless_owned() {
+        assert!(resolve("http://192.0.2.1:80", false).is_err());
+        assert!(resolve("http://192.0.2.1:80", true).is_ok());
+    }
+
+    #[test]
+    fn urls_we_do_not_speak_are_refused() {
+        for url in
+            ["https://127.0.0.1", "127.0.0.1:80", "http://", "http://127.0.0.1/shop", "http://a@127.0.0.1"]
+        {
+            assert!(resolve(url, false).is_err(), "{url}");
+        }
+    }
+}

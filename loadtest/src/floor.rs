@@ -1,0 +1,463 @@
+//! Floor: how near the server comes to a bare endpoint that answers the same bytes.
+//!
+//! Each row of the design's performance budget that is a ratio to the floor is measured here, floor and server
+//! in turn, round by round, with the same requests over the same number of connections. Called by `main`.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, anyhow, ensure};
+use serde::Serialize;
+
+use crate::caller::{Caller, Reply};
+use crate::engine::{AfterLoss, Answer, Engine, Loss, Script};
+use crate::floor_server::Sample;
+use crate::numbers::{self, Chance};
+use crate::report;
+use crate::sale::{difference, run_id};
+use crate::server::{self, Server};
+use crate::shop::{Product, Shop};
+use crate::wire::{Request, Style};
+use crate::{cpu, guard};
+
+const WARM_UP_MS: u64 = 500;
+/// No server here sells faster than this; stock is made for it.
+const SALES_PER_SECOND_MAX: f64 = 300_000.0;
+const START_S_MAX: u64 = 30;
+/// After a measurement the server may still be at work; it must not be so during its rival's turn.
+const SETTLE_MS_MAX: u64 = 3_000;
+const SETTLE_STEP_MS: u64 = 50;
+/// Each measurement numbers its buyers from a range of its own.
+const BUYERS_PER_MEASUREMENT: u64 = 100_000_000;
+const SEED: u64 = 1;
+
+/// How long and how often to measure.
+#[derive(Debug, Serialize)]
+pub(crate) struct FloorPlan {
+    pub(crate) rounds: u32,
+    pub(crate) seconds: f64,
+    pub(crate) spread_products: usize,
+    pub(crate) generator_threads: usize,
+}
+
+/// One row of the budget.
+#[derive(Debug)]
+struct Row {
+    name: String,
+    must: f64,
+    aim: f64,
+    connections: usize,
+    template: Request,
+    /// Requests name one of these at random; all ids are equally long.
+    product_ids: Vec<String>,
+    expected_status: u16,
+    floor: Endpoint,
+}
+
+/// One of the two rivals of a row.
+#[derive(Debug, Clone, Copy)]
+struct Endpoint {
+    address: SocketAddr,
+    process: u32,
+}
+
+/// What came out for one row.
+#[derive(Debug, Serialize)]
+pub(crate) struct RowReport {
+    pub(crate) what: String,
+    pub(crate) connections: usize,
+    pub(crate) must: f64,
+    pub(crate) aim: f64,
+    pub(crate) ratio_min: f64,
+    pub(crate) ratio_median: f64,
+    pub(crate) ratio_max: f64,
+    pub(crate) rounds: Vec<Round>,
+}
+
+/// Both rivals of one round.
+#[derive(Debug, Serialize)]
+pub(crate) struct Round {
+    pub(crate) floor: Measured,
+    pub(crate) server: Measured,
+}
+
+/// One measurement.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Measured {
+    pub(crate) answers_per_second: f64,
+    pub(crate) server_cpu_us: Option<f64>,
+    pub(crate) generator_cpu_us: Option<f64>,
+    /// Answers with another status than the row is about, and lost ones.
+    pub(crate) unexpected: u64,
+    pub(crate) body_bytes_mean: f64,
+}
+
+/// Measures every row for every round and prints the table.
+///
+/// # Errors
+///
+/// When the products cannot be made, or a server stops answering.
+pub(crate) fn run(plan: &FloorPlan, server: &Server) -> anyhow::Result<Vec<RowReport>> {
+    let rows = prepare(plan, server)?;
+    let server = Endpoint { address: server.address, process: server.process };
+    let mut rounds: Vec<Vec<Round>> = rows.iter().map(|_| Vec::new()).collect();
+    let mut measurements = 0;
+    let mut measure_next = |row: &Row, endpoint: Endpoint| {
+        settle(server.process);
+        measurements += 1;
+        measure(plan, row, endpoint, measurements)
+    };
+    for number in 0..plan.rounds {
+        for (row, rounds) in rows.iter().zip(&mut rounds) {
+            // Who is first changes from round to round, so that neither always inherits a warm machine.
+            let (floor, server) = if number % 2 == 0 {
+                let floor = measure_next(row, row.floor)?;
+                (floor, measure_next(row, server)?)
+            } else {
+                let server = measure_next(row, server)?;
+                (measure_next(row, row.floor)?, server)
+            };
+            eprintln!(
+                "round {} of {}: {}: floor {}/s, server {}/s",
+                number + 1,
+                plan.rounds,
+                row.name,
+                report::rate(floor.answers_per_second),
+                report::rate(server.answers_per_second)
+            );
+            rounds.push(Round { floor, server });
+        }
+    }
+    let reports: Vec<RowReport> = rows.iter().zip(rounds).map(|(row, rounds)| row.report(rounds)).collect();
+    print!("{}", describe(&reports));
+    Ok(reports)
+}
+
+/// Measures a floor server with a canned answer, without any server to compare: a check of the generator.
+///
+/// # Errors
+///
+/// When the floor server does not start.
+pub(crate) fn drive_floor_only(plan: &FloorPlan) -> anyhow::Result<()> {
+    let id = "prod_00000000-0000-7000-8000-000000000000";
+    let line = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let headers = vec![
+        line("content-type", "application/json"),
+        line("x-request-id", "01900000-0000-7000-8000-000000000000"),
+        line("journal-position", "0123456789abcdef0123"),
+    ];
+    let body = format!("{{\"order_id\":\"{id}\",\"filler\":\"{}\"}}", "x".repeat(120));
+    let floor = start_floor(&Sample { status: 201, headers, body })?;
+    println!("http://{}/api/v1/products/{id}/purchase", floor.address);
+    let style = Style { host: floor.address.to_string(), run: run_id() };
+    let template = Request::purchase(&style, id, false);
+    let name = "the floor alone".to_owned();
+    let product_ids = vec![id.to_owned()];
+    let mut row = Row {
+        name,
+        must: 0.0,
+        aim: 0.0,
+        connections: 64,
+        template,
+        product_ids,
+        expected_status: 201,
+        floor,
+    };
+    for number in 0..u64::from(plan.rounds) {
+        row.connections = if number % 2 == 0 { 64 } else { 256 };
+        let measured = measure(plan, &row, floor, number)?;
+        println!(
+            "{} connections: {} answers/s, floor {} µs, generator {} µs of CPU each",
+            row.connections,
+            report::rate(measured.answers_per_second),
+            report::micros(measured.server_cpu_us),
+            report::micros(measured.generator_cpu_us)
+        );
+    }
+    Ok(())
+}
+
+/// Makes the products, takes a sample answer for each row, and starts a floor for it.
+fn prepare(plan: &FloorPlan, server: &Server) -> anyhow::Result<Vec<Row>> {
+    let host = server.address.to_string();
+    let mut shop = Shop::new(Caller::new(server.address, host.clone()));
+    shop.log_in(server::EMAIL, server::PASSWORD)?;
+    // Samples are taken as a buyer would, without the administrator's token.
+    let mut buyer = Shop::new(Caller::new(server.address, host.clone()));
+    let style = Style { host, run: run_id() };
+    let seconds = plan.seconds + f64::from(u32::try_from(WARM_UP_MS).unwrap_or(u32::MAX)) / 1e3;
+    let sales_max = Duration::from_secs_f64(seconds * f64::from(plan.rounds) * SALES_PER_SECOND_MAX);
+    let stock = u32::try_from(sales_max.as_secs()).context("--rounds times --seconds need too much stock")?;
+    let hot = shop.create_product(&format!("hot-{}", style.run), stock)?;
+    let read = shop.create_product(&format!("read-{}", style.run), 1_000)?;
+    let gone = shop.create_product(&format!("gone-{}", style.run), 1)?;
+    eprintln!("creating {} products", report::count(numbers::count(plan.spread_products)));
+    let skus: Vec<String> =
+        (0..plan.spread_products).map(|n| format!("spread-{}-{n:05}", style.run)).collect();
+    let share = stock / u32::try_from(skus.len()).context("too many products")?;
+    // Chance is uneven over few requests each; ten times the even share is plenty.
+    let spread = shop.create_products(&skus, share.saturating_mul(10).max(1_000))?;
+    let last_unit = buyer.sample(Request::purchase(&style, &gone.id, false).bytes())?;
+    ensure!(last_unit.status == 201, "buying the only unit was answered {}", last_unit.status);
+    let ids = |products: Vec<Product>| products.into_iter().map(|product| product.id).collect::<Vec<_>>();
+    let purchase = |id: &str| Request::purchase(&style, id, false);
+    let spread_name = format!("purchase, spread over {}", report::count(numbers::count(spread.len())));
+    let get = Request::product(&style, &read.id);
+    let (hot_buy, spread_buy, gone_buy) = (purchase(&hot.id), purchase(&spread[0].id), purchase(&gone.id));
+    Ok(vec![
+        Row::new("purchase, one hot product", [0.45, 0.75], 64, hot_buy, vec![hot.id], 201, &mut buyer)?,
+        Row::new(&spread_name, [0.55, 0.85], 256, spread_buy, ids(spread), 201, &mut buyer)?,
+        Row::new("refusal, sold out", [0.8, 1.0], 64, gone_buy, vec![gone.id], 409, &mut buyer)?,
+        Row::new("GET one product", [0.7, 0.95], 64, get, vec![read.id], 200, &mut buyer)?,
+    ])
+}
+
+impl Row {
+    fn new(
+        name: &str,
+        [must, aim]: [f64; 2],
+        connections: usize,
+        template: Request,
+        product_ids: Vec<String>,
+        expected_status: u16,
+        buyer: &mut Shop,
+    ) -> anyhow::Result<Self> {
+        let sample = buyer.sample(template.bytes())?;
+        ensure!(sample.status == expected_status, "{name}: the sample was answered {}", sample.status);
+        let floor = start_floor(&sample_of(&sample)?)?;
+        let name = name.to_owned();
+        Ok(Self { name, must, aim, connections, template, product_ids, expected_status, floor })
+    }
+
+    fn report(&self, rounds: Vec<Round>) -> RowReport {
+        let ratios: Vec<f64> = rounds.iter().map(Round::ratio).collect();
+        let (ratio_min, ratio_median, ratio_max) = numbers::spread(&ratios).unwrap_or_default();
+        RowReport {
+            what: self.name.clone(),
+            connections: self.connections,
+            must: self.must,
+            aim: self.aim,
+            ratio_min,
+            ratio_median,
+            ratio_max,
+            rounds,
+        }
+    }
+}
+
+impl Round {
+    fn ratio(&self) -> f64 {
+        if self.floor.answers_per_second == 0.0 {
+            return 0.0;
+        }
+        self.server.answers_per_second / self.floor.answers_per_second
+    }
+}
+
+impl RowReport {
+    /// True when the middle round reaches the must and every answer was of the kind the row is about.
+    pub(crate) fn is_met(&self) -> bool {
+        self.ratio_median >= self.must && self.unexpected() == 0
+    }
+
+    fn unexpected(&self) -> u64 {
+        self.rounds.iter().map(|round| round.server.unexpected + round.floor.unexpected).sum()
+    }
+}
+
+/// The sample without what actix-web adds by itself.
+pub(crate) fn sample_of(reply: &Reply) -> anyhow::Result<Sample> {
+    let own = ["content-length", "date", "connection", "transfer-encoding"];
+    let is_own = |name: &str| own.iter().any(|own| name.eq_ignore_ascii_case(own));
+    Ok(Sample {
+        status: reply.status,
+        headers: reply.headers.iter().filter(|(name, _)| !is_own(name)).cloned().collect(),
+        body: String::from_utf8(reply.body.clone()).context("an answer that is not UTF-8")?,
+    })
+}
+
+/// Starts a floor server as a process of its own.
+fn start_floor(sample: &Sample) -> anyhow::Result<Endpoint> {
+    let program = std::env::current_exe().context("find this program's own path")?;
+    let mut child = Command::new(program)
+        .arg("floor-server")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("start a floor server")?;
+    let mut line = serde_json::to_string(sample).context("write the sample")?;
+    line.push('\n');
+    let stdin = child.stdin.as_mut().context("the floor server's stdin is not a pipe")?;
+    stdin.write_all(line.as_bytes()).context("send the sample")?;
+    let ready = server::watch(child.stdout.take().context("the floor server's stdout is not a pipe")?);
+    let process = guard::adopt(child);
+    let address =
+        ready.recv_timeout(Duration::from_secs(START_S_MAX)).context("the floor server did not start")?;
+    Ok(Endpoint { address, process })
+}
+
+/// Waits until `process` rests, or for [`SETTLE_MS_MAX`]: a server may always have something to do.
+fn settle(process: u32) {
+    let until = Instant::now() + Duration::from_millis(SETTLE_MS_MAX);
+    let mut before = cpu::used_by(process);
+    while Instant::now() < until {
+        thread::sleep(Duration::from_millis(SETTLE_STEP_MS));
+        let after = cpu::used_by(process);
+        if after == before {
+            return;
+        }
+        before = after;
+    }
+}
+
+/// One generator thread's endless buyers.
+struct Crowd<'a> {
+    row: &'a Row,
+    chance: Chance,
+    next_buyer: u64,
+    from: Instant,
+    until: Instant,
+    answers: u64,
+    body_bytes: u64,
+    unexpected: u64,
+}
+
+impl Script for Crowd<'_> {
+    fn next(&mut self, request: &mut Request, now: Instant) -> Option<u64> {
+        if now >= self.until {
+            return None;
+        }
+        if self.row.product_ids.len() > 1 {
+            request.set_product(&self.row.product_ids[self.chance.index(self.row.product_ids.len())]);
+        }
+        self.next_buyer += 1;
+        request.set_session(self.next_buyer);
+        Some(self.next_buyer)
+    }
+
+    fn answered(&mut self, _ticket: u64, answer: &Answer<'_>) {
+        if answer.answered_at < self.from || answer.answered_at >= self.until {
+            return;
+        }
+        self.answers += 1;
+        self.body_bytes += numbers::count(answer.body.len());
+        self.unexpected += u64::from(answer.status != self.row.expected_status);
+    }
+
+    fn lost(&mut self, _ticket: u64, _why: Loss) -> AfterLoss {
+        self.unexpected += 1;
+        AfterLoss::Reconnect
+    }
+}
+
+/// Drives one endpoint for the warm-up and the measured time.
+fn measure(plan: &FloorPlan, row: &Row, endpoint: Endpoint, number: u64) -> anyhow::Result<Measured> {
+    let threads = plan.generator_threads.clamp(1, row.connections);
+    let mut engines = Vec::with_capacity(threads);
+    for thread in 0..threads {
+        let share = row.connections / threads + usize::from(thread < row.connections % threads);
+        engines.push(Engine::connect(endpoint.address, share, &row.template)?);
+    }
+    let from = Instant::now() + Duration::from_millis(WARM_UP_MS);
+    let until = from + Duration::from_secs_f64(plan.seconds);
+    thread::scope(|scope| {
+        let mut generators = Vec::with_capacity(threads);
+        for (thread, mut engine) in engines.into_iter().enumerate() {
+            let thread = numbers::count(thread);
+            let mut crowd = Crowd {
+                row,
+                chance: Chance::new(SEED + number * 1_000 + thread),
+                next_buyer: (number * numbers::count(threads) + thread) * BUYERS_PER_MEASUREMENT,
+                from,
+                until,
+                answers: 0,
+                body_bytes: 0,
+                unexpected: 0,
+            };
+            generators.push(scope.spawn(move || {
+                engine.run(&mut crowd, until + Duration::from_secs(START_S_MAX))?;
+                anyhow::Ok((crowd.answers, crowd.body_bytes, crowd.unexpected))
+            }));
+        }
+        let read = || (Instant::now(), cpu::used_by(endpoint.process), cpu::used_by_us());
+        thread::sleep(from.saturating_duration_since(Instant::now()));
+        let before = read();
+        thread::sleep(until.saturating_duration_since(Instant::now()));
+        let after = read();
+        let (mut answers, mut body_bytes, mut unexpected) = (0, 0, 0);
+        for generator in generators {
+            let counted = generator.join().map_err(|_| anyhow!("a generator thread panicked"))??;
+            answers += counted.0;
+            body_bytes += counted.1;
+            unexpected += counted.2;
+        }
+        ensure!(answers > 0, "{}: no answer in the measured time", row.name);
+        let answers_per_second = numbers::float(answers) / plan.seconds;
+        // The processor time was read over a slightly different span than the answers were counted.
+        let span = (after.0 - before.0).as_secs_f64();
+        let each = |time: Duration| time.as_secs_f64() * 1e6 / span / answers_per_second;
+        Ok(Measured {
+            answers_per_second,
+            server_cpu_us: difference(before.1, after.1).map(each),
+            generator_cpu_us: difference(before.2, after.2).map(each),
+            unexpected,
+            body_bytes_mean: numbers::float(body_bytes) / numbers::float(answers),
+        })
+    })
+}
+
+fn describe(reports: &[RowReport]) -> String {
+    let heading = [
+        "what",
+        "conns",
+        "must",
+        "aim",
+        "ratio min–median–max",
+        "server/s",
+        "floor/s",
+        "CPU µs",
+        "floor µs",
+        "verdict",
+    ];
+    let mut table = vec![heading.map(str::to_owned).to_vec()];
+    for row in reports {
+        let median = |pick: fn(&Round) -> f64| {
+            let values: Vec<f64> = row.rounds.iter().map(pick).collect();
+            numbers::spread(&values).map_or(0.0, |(_, median, _)| median)
+        };
+        let cpu = |pick: fn(&Round) -> Option<f64>| {
+            let values: Option<Vec<f64>> = row.rounds.iter().map(pick).collect();
+            report::micros(values.and_then(|values| numbers::spread(&values)).map(|(_, median, _)| median))
+        };
+        table.push(vec![
+            row.what.clone(),
+            row.connections.to_string(),
+            format!("{:.2}", row.must),
+            format!("{:.2}", row.aim),
+            format!("{:.2}–{:.2}–{:.2}", row.ratio_min, row.ratio_median, row.ratio_max),
+            report::rate(median(|round| round.server.answers_per_second)),
+            report::rate(median(|round| round.floor.answers_per_second)),
+            cpu(|round| round.server.server_cpu_us),
+            cpu(|round| round.floor.server_cpu_us),
+            row.verdict(),
+        ]);
+    }
+    report::table(&table)
+}
+
+impl RowReport {
+    fn verdict(&self) -> String {
+        match self.unexpected() {
+            0 if self.ratio_median >= self.aim => "aim reached".into(),
+            0 if self.is_met() => "met".into(),
+            0 => "BELOW MUST".into(),
+            unexpected => format!("VOID: {} wrong answers", report::count(unexpected)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

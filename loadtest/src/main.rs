@@ -1,0 +1,49 @@
+//! The customer of Holdfast: a flash sale over real HTTP, measured, and audited by books of its own.
+//!
+//! Speaks HTTP only and shares no type with the server. In the order one should read them: what may be
+//! asked (`cli`), who is asked (`server`, `binary`, `guard`), how (`wire`, `engine`, `caller`, `shop`), what
+//! for (`sale`, `floor`, `crash`), and who judges (`auditor`, `findings`, `report`).
+
+mod cli;
+
+mod binary;
+mod guard;
+mod server;
+
+mod caller;
+mod engine;
+mod shop;
+mod wire;
+
+mod crash;
+mod floor;
+mod floor_server;
+mod sale;
+
+mod auditor;
+mod findings;
+mod report;
+
+mod cpu;
+mod numbers;
+
+#[cfg(test)]
+mod fake_shop;
+
+use std::process::ExitCode;
+
+/// Exit code when an invariant was broken, a must was missed under `--enforce`, or nothing could be measured.
+const EXIT_FAILURE: u8 = 1;
+
+fn main() -> ExitCode {
+    let outcome = guard::install().and_then(|()| cli::run());
+    guard::release_all();
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(EXIT_FAILURE),
+        Err(error) => {
+            eprintln!("loadtest: {error:#}");
+            ExitCode::from(EXIT_FAILURE)
+        }
+    }
+}

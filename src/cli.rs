@@ -1,0 +1,331 @@
+//! The command line: which commands there are, what they take, and how they end.
+//!
+//! Owns flags and exit codes; the work is in [`crate::commands`]. Data goes to stdout, talk to stderr.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::commands;
+use crate::config::{self, Effective, Inputs};
+
+/// How a command ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done.
+    Ok = 0,
+    /// It did not work.
+    Failure = 1,
+    /// It was asked for wrongly.
+    Usage = 2,
+    /// What it was asked about is not there.
+    NotFound = 3,
+    /// What it checked is not sound.
+    VerificationFailed = 4,
+    /// Another process holds the data folder.
+    Locked = 5,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Ok => 0,
+            Exit::Failure => 1,
+            Exit::Usage => 2,
+            Exit::NotFound => 3,
+            Exit::VerificationFailed => 4,
+            Exit::Locked => 5,
+        })
+    }
+}
+
+/// Why a command failed, and the exit code that says so.
+#[derive(Debug)]
+pub struct Failure {
+    /// The exit code.
+    pub exit: Exit,
+    /// What to print.
+    pub error: anyhow::Error,
+}
+
+impl Failure {
+    /// Ends with `exit` because of `error`.
+    pub fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
+        Self { exit, error: error.into() }
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::new(Exit::Failure, error)
+    }
+}
+
+impl From<config::Error> for Failure {
+    fn from(error: config::Error) -> Self {
+        Self::new(Exit::Usage, error)
+    }
+}
+
+/// An in-memory inventory server: never oversold, journaled before answered.
+#[derive(Debug, Parser)]
+#[command(name = "holdfast", version, arg_required_else_help = true)]
+#[command(before_help = "Example: holdfast serve --listen 127.0.0.1:3000 --data-dir ./data")]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the server.
+    Serve(SettingFlags),
+    /// Looks into the journal of a stopped server.
+    #[command(subcommand)]
+    Journal(JournalCommand),
+    /// Asks a running server whether it is ready.
+    Health(HealthArgs),
+    /// Shows the settings.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Prints the completions of a shell.
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum JournalCommand {
+    /// Tells how much is in the journal.
+    Stat(JournalArgs),
+    /// Proves frames, chain and invariants.
+    Verify(JournalArgs),
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Prints the effective settings and where each comes from, secrets hidden.
+    Show {
+        #[command(flatten)]
+        settings: SettingFlags,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// The flags that are settings. Defaults and variables are [`crate::config`]'s, not clap's: only so can it
+/// tell where a value came from.
+#[derive(Debug, Default, Args)]
+struct SettingFlags {
+    /// Read settings from this TOML file.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Listen here; port 0 picks one [env: HOLDFAST_LISTEN] [default: 127.0.0.1:3000].
+    #[arg(long, value_name = "ADDR:PORT")]
+    listen: Option<SocketAddr>,
+    /// Keep journal, state and keys here [env: HOLDFAST_DATA_DIR] [default: ./data].
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Use this Redis for cache and mail queue [env: REDIS_URL].
+    #[arg(long, value_name = "URL")]
+    redis_url: Option<String>,
+    /// Send mails through this server [env: SMTP_URL].
+    #[arg(long, value_name = "URL")]
+    smtp_url: Option<String>,
+    /// Run the actors on so many threads [env: HOLDFAST_SHARDS] [default: one per core].
+    #[arg(long, value_name = "COUNT")]
+    shards: Option<u16>,
+    /// Serve HTTP on so many threads [env: HOLDFAST_WORKERS] [default: one per core].
+    #[arg(long, value_name = "COUNT")]
+    workers: Option<u16>,
+    /// Write log lines like this [env: HOLDFAST_LOG_FORMAT] [default: text].
+    #[arg(long, value_enum)]
+    log_format: Option<LogFormatFlag>,
+    /// Refuse writes when the disk has less free than this [env: HOLDFAST_DISK_RESERVE_BYTES].
+    #[arg(long, value_name = "BYTES")]
+    disk_reserve_bytes: Option<u64>,
+    /// Mark session cookies `Secure` always, not only behind a TLS proxy [env: HOLDFAST_SECURE_COOKIES].
+    #[arg(long)]
+    secure_cookies: bool,
+    /// Fill an empty shop with a small catalogue and two users [env: HOLDFAST_DEMO].
+    #[arg(long)]
+    demo: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogFormatFlag {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The flags of commands that only need the data folder.
+#[derive(Debug, Args)]
+struct JournalArgs {
+    /// Read settings from this TOML file.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The data folder [env: HOLDFAST_DATA_DIR] [default: ./data].
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct HealthArgs {
+    /// Read settings from this TOML file.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The server's address, such as http://127.0.0.1:3000 [default: where it is set to listen].
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    /// Print the server's whole answer as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Cli {
+    /// Does what the command line says.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`] with the exit code to end with.
+    pub fn run(self) -> Result<(), Failure> {
+        match self.command {
+            Command::Serve(flags) => commands::serve::run(flags.load()?.settings),
+            Command::Journal(JournalCommand::Stat(args)) => {
+                commands::journal::stat(&args.data_dir()?, args.json)
+            }
+            Command::Journal(JournalCommand::Verify(args)) => {
+                commands::journal::verify(&args.data_dir()?, args.json)
+            }
+            Command::Health(args) => {
+                let url = match args.url {
+                    Some(url) => url,
+                    None => {
+                        let flags = SettingFlags { config: args.config, ..SettingFlags::default() };
+                        commands::health::url_of(flags.load()?.settings.listen)
+                    }
+                };
+                commands::health::run(&url, args.json)
+            }
+            Command::Config(ConfigCommand::Show { settings, json }) => {
+                commands::config::show(&settings.load()?, json)
+            }
+            Command::Completions { shell } => {
+                clap_complete::generate(shell, &mut Self::command(), "holdfast", &mut io::stdout());
+                Ok(())
+            }
+        }
+    }
+}
+
+impl SettingFlags {
+    fn load(self) -> Result<Effective, Failure> {
+        let file = self.config.clone();
+        Ok(config::load(&Inputs::of_process(self.given()?, file)?)?)
+    }
+
+    fn given(self) -> Result<BTreeMap<&'static str, String>, Failure> {
+        let data_dir = self.data_dir.map(|path| path.into_os_string().into_string()).transpose();
+        let data_dir = data_dir
+            .map_err(|path| Failure::new(Exit::Usage, anyhow::anyhow!("--data-dir {path:?} is not UTF-8")))?;
+        let log_format = self.log_format.map(|format| match format {
+            LogFormatFlag::Text => "text".to_owned(),
+            LogFormatFlag::Json => "json".to_owned(),
+        });
+        let all = [
+            ("listen", self.listen.map(|listen| listen.to_string())),
+            ("data_dir", data_dir),
+            ("redis_url", self.redis_url),
+            ("smtp_url", self.smtp_url),
+            ("shards", self.shards.map(|count| count.to_string())),
+            ("workers", self.workers.map(|count| count.to_string())),
+            ("log_format", log_format),
+            ("disk_reserve_bytes", self.disk_reserve_bytes.map(|bytes| bytes.to_string())),
+            ("secure_cookies", self.secure_cookies.then(|| "true".to_owned())),
+            ("demo", self.demo.then(|| "true".to_owned())),
+        ];
+        Ok(all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect())
+    }
+}
+
+impl JournalArgs {
+    fn data_dir(&self) -> Result<PathBuf, Failure> {
+        let flags = SettingFlags {
+            config: self.config.clone(),
+            data_dir: self.data_dir.clone(),
+            ..SettingFlags::default()
+        };
+        Ok(flags.load()?.settings.data_dir)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split_whitespace())
+    }
+
+    fn refused(line: &str) -> ErrorKind {
+        parse(line).expect_err(line).kind()
+    }
+
+    #[test]
+    fn definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_of_the_contract_is_understood() {
+        for line in [
+            "holdfast serve",
+            "holdfast serve --listen 127.0.0.1:0 --data-dir d --redis-url r --smtp-url s --shards 2 --demo",
+            "holdfast serve --config f --workers 2 --log-format json --disk-reserve-bytes 1 --secure-cookies",
+            "holdfast journal stat --json --data-dir d",
+            "holdfast journal verify",
+            "holdfast health --url http://127.0.0.1:3000 --json",
+            "holdfast config show --json --shards 3",
+            "holdfast completions bash",
+        ] {
+            assert!(parse(line).is_ok(), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_understood_is_a_usage_error() {
+        assert_eq!(refused("holdfast serve --lisen 1"), ErrorKind::UnknownArgument);
+        assert_eq!(refused("holdfast serf"), ErrorKind::InvalidSubcommand);
+        assert_eq!(refused("holdfast serve --listen 3000"), ErrorKind::ValueValidation);
+        assert_eq!(refused("holdfast serve --shards many"), ErrorKind::ValueValidation);
+        assert_eq!(refused("holdfast serve --jwt-secret x"), ErrorKind::UnknownArgument);
+        assert_eq!(refused("holdfast completions cobol"), ErrorKind::InvalidValue);
+        assert_eq!(refused("holdfast --help"), ErrorKind::DisplayHelp);
+        assert_eq!(refused("holdfast --version"), ErrorKind::DisplayVersion);
+    }
+
+    #[test]
+    fn only_flags_that_were_given_count() {
+        let Cli { command: Command::Serve(flags) } = parse("holdfast serve --shards 2 --demo").unwrap()
+        else {
+            panic!("serve is serve");
+        };
+        let given = flags.given().unwrap();
+        assert_eq!(given, BTreeMap::from([("shards", "2".to_owned()), ("demo", "true".to_owned())]));
+    }
+}

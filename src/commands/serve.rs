@@ -1,0 +1,233 @@
+//! `holdfast serve`: starts the server, keeps it running, ends it in order.
+//!
+//! The order matters. Up: data folder, keys, port, recovery, ready. Down: not ready, streams, requests,
+//! engine. The port comes before the recovery, so that health can be asked while the journal is replayed.
+
+mod bootstrap;
+mod demo;
+pub(crate) mod engine;
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use actix::{Arbiter, ArbiterHandle};
+use actix_web::dev::ServerHandle;
+use actix_web::rt::{System, spawn};
+use actix_web::{HttpServer, web};
+use anyhow::{Context as _, anyhow};
+use holdfast_actors::Engine;
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tracing_subscriber::EnvFilter;
+
+use crate::auth::password::Passwords;
+use crate::auth::token::{self, Keys};
+use crate::cli::Failure;
+use crate::config::{LogFormat, Settings};
+use crate::http::caller::SecureCookies;
+use crate::http::cursor::Cursors;
+use crate::http::health::{HealthSource, Readiness};
+use crate::http::routes::{self, Shared};
+
+/// Connections that may wait to be accepted: a flash sale opens them all at once.
+const BACKLOG: u32 = 4096;
+
+/// Longer than the 60 s of common proxies, so that they close first and never write into a closed connection.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// A client that takes longer to send its head is cut off.
+const CLIENT_HEAD_WAIT_MAX: Duration = Duration::from_secs(10);
+const CLIENT_DISCONNECT_WAIT_MAX: Duration = Duration::from_secs(2);
+
+/// Of the ten seconds that orchestrators give, requests get eight and the engine the rest.
+const SHUTDOWN_WAIT_MAX: Duration = Duration::from_secs(10);
+const SHUTDOWN_REQUESTS_SECONDS: u64 = 8;
+
+/// Threads start in milliseconds; longer than this is a machine in trouble.
+const WORKER_START_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// What is logged unless `RUST_LOG` says otherwise.
+const LOG_FILTER_DEFAULT: &str = "info,actix_server=warn";
+
+/// Runs until a signal ends it.
+///
+/// # Errors
+///
+/// [`crate::cli::Exit::Locked`] when another process holds the data folder; else what could not be started.
+pub fn run(settings: Settings) -> Result<(), Failure> {
+    start_log(settings.log_format);
+    System::new().block_on(serve(settings))
+}
+
+async fn serve(settings: Settings) -> Result<(), Failure> {
+    // Before anything can be interrupted: a signal during the start must not be lost.
+    let mut signals = Signals::listen().context("listen for signals")?;
+    let folder = engine::lock(&settings.data_dir)?;
+    let secret =
+        token::secret(settings.jwt_secret.as_ref(), &settings.data_dir).map_err(anyhow::Error::from)?;
+    let shared = share(&settings, &secret);
+    let (workers, mut started) = mpsc::unbounded_channel();
+    let (server, addresses) = bind(&settings, &shared, workers)?;
+    let handle = server.handle();
+    let mut server = spawn(server);
+    let hosts = workers_of(&mut started, settings.workers).await?;
+
+    let engine = tokio::select! {
+        engine = engine::open(&settings, folder, hosts) => engine?,
+        () = signals.next() => return stop(&shared, &handle, signals, None).await,
+    };
+    bootstrap::fill(&engine, &shared.passwords, &settings).await?;
+    engine::describe(&engine, &shared.health);
+    let is_first = shared.engine.set(engine.clone()).is_ok();
+    assert!(is_first, "a process has one engine");
+    shared.health.set_readiness(Readiness::Ready);
+    announce(&addresses).context("print the address")?;
+
+    tokio::select! {
+        () = signals.next() => stop(&shared, &handle, signals, Some(engine)).await,
+        ended = &mut server => Err(ended_early(ended)),
+    }
+}
+
+fn share(settings: &Settings, secret: &SecretString) -> Shared {
+    // Half the cores at most: a burst of logins must leave the rest to the shop.
+    let hashers_max = usize::from(settings.workers).div_ceil(2);
+    Shared {
+        health: web::Data::new(HealthSource::default()),
+        engine: web::Data::default(),
+        keys: web::Data::new(Keys::new(secret)),
+        passwords: web::Data::new(Passwords::new(hashers_max)),
+        cursors: web::Data::new(Cursors::new(secret.expose_secret().as_bytes())),
+        secure_cookies: SecureCookies(settings.secure_cookies),
+    }
+}
+
+/// The threads of the HTTP workers, as soon as they run: the shards live there as well.
+async fn workers_of(
+    started: &mut mpsc::UnboundedReceiver<ArbiterHandle>,
+    count: u16,
+) -> Result<Vec<ArbiterHandle>, Failure> {
+    let mut hosts = Vec::new();
+    for _ in 0..count {
+        let next = timeout(WORKER_START_WAIT_MAX, started.recv()).await;
+        hosts.push(next.ok().flatten().context("start the HTTP workers")?);
+    }
+    Ok(hosts)
+}
+
+fn bind(
+    settings: &Settings,
+    shared: &Shared,
+    workers: mpsc::UnboundedSender<ArbiterHandle>,
+) -> Result<(actix_web::dev::Server, Vec<SocketAddr>), Failure> {
+    let shared = shared.clone();
+    let app = move || {
+        // Called once on the thread of each worker. Nobody listens any more after the start.
+        let _unheard = workers.send(Arbiter::current());
+        routes::app(&shared, |_config| {})
+    };
+    let server = HttpServer::new(app)
+        .workers(settings.workers.into())
+        .backlog(BACKLOG)
+        .keep_alive(KEEP_ALIVE)
+        .tcp_nodelay(true)
+        .client_request_timeout(CLIENT_HEAD_WAIT_MAX)
+        .client_disconnect_timeout(CLIENT_DISCONNECT_WAIT_MAX)
+        .shutdown_timeout(SHUTDOWN_REQUESTS_SECONDS)
+        // Signals are ours: the engine must go down after the server, and in order.
+        .disable_signals()
+        .bind(settings.listen)
+        .map_err(|error| explain_bind(settings.listen, error))?;
+    let addresses = server.addrs();
+    Ok((server.run(), addresses))
+}
+
+fn explain_bind(listen: SocketAddr, error: io::Error) -> anyhow::Error {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            anyhow!("port {} is taken: choose another with --listen", listen.port())
+        }
+        io::ErrorKind::PermissionDenied => {
+            anyhow!("port {} needs privileges: choose one above 1023 with --listen", listen.port())
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            anyhow!("{} is no address of this machine: choose another with --listen", listen.ip())
+        }
+        _ => anyhow::Error::new(error).context(format!("listen on {listen}")),
+    }
+}
+
+/// The ready line: tests and scripts wait for it, so it is flushed at once.
+fn announce(addresses: &[SocketAddr]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    for address in addresses {
+        writeln!(out, "listening on http://{address}")?;
+    }
+    out.flush()
+}
+
+async fn stop(
+    shared: &Shared,
+    handle: &ServerHandle,
+    mut signals: Signals,
+    engine: Option<Engine>,
+) -> Result<(), Failure> {
+    tracing::info!("stopping: finishing what was begun; a second signal stops at once");
+    shared.health.set_readiness(Readiness::Draining);
+    spawn(async move {
+        signals.next().await;
+        eprintln!("holdfast: stopped at once by a second signal");
+        std::process::exit(1);
+    });
+    let in_order = async {
+        handle.stop(true).await;
+        match engine {
+            Some(engine) => engine::close(engine).await,
+            None => Ok(()),
+        }
+    };
+    timeout(SHUTDOWN_WAIT_MAX, in_order)
+        .await
+        .unwrap_or_else(|_| Err(anyhow!("stopping took longer than {SHUTDOWN_WAIT_MAX:?}").into()))
+}
+
+fn ended_early(ended: Result<io::Result<()>, tokio::task::JoinError>) -> Failure {
+    match ended {
+        Ok(Ok(())) => anyhow!("the HTTP server stopped by itself").into(),
+        Ok(Err(error)) => anyhow::Error::new(error).context("run the HTTP server").into(),
+        Err(error) => anyhow::Error::new(error).context("run the HTTP server").into(),
+    }
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+fn start_log(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOG_FILTER_DEFAULT));
+    let is_coloured = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(is_coloured);
+    // A second start in one process, as in tests, keeps the first log.
+    let _ = match format {
+        LogFormat::Text => builder.try_init(),
+        LogFormat::Json => builder.json().try_init(),
+    };
+}

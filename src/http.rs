@@ -1,0 +1,40 @@
+//! The HTTP edge. Knows JSON, headers and statuses; decides nothing about stock.
+//!
+//! A request passes [`edge`], is routed by [`routes`], and its parts are read by the extractors: [`caller`],
+//! [`json`], [`query`], [`idempotency`]. Whatever goes wrong is a [`problem`].
+
+pub mod routes;
+
+mod accept;
+pub mod edge;
+pub mod request_id;
+
+mod error;
+pub mod problem;
+
+pub mod caller;
+pub mod idempotency;
+
+pub mod check;
+pub mod field;
+pub mod json;
+pub mod values;
+
+pub mod cursor;
+pub mod query;
+
+pub mod health;
+pub mod inventory;
+pub mod login;
+pub mod movements;
+pub mod products;
+pub mod purchase;
+
+pub mod answer;
+pub mod context;
+pub mod position;
+pub mod shop;
+pub mod view;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,63 @@
+//! From a request to what the actors are told of it: who asks, in which request, under which key.
+
+use actix_web::HttpRequest;
+use holdfast_actors::domain::idempotency::{Fingerprint, Key};
+use holdfast_actors::domain::{AccountId, Buyer};
+use holdfast_actors::{Actor, Context, RequestId as ActorRequestId, RequestKey};
+use serde::Serialize;
+
+use super::caller::{Caller, SessionId, UserId};
+use super::idempotency::{IdempotencyKey, fingerprint};
+use super::problem::Problem;
+use super::request_id::RequestId;
+
+/// The context of a write: reads the idempotency key and fingerprints the request with its checked body.
+///
+/// # Errors
+///
+/// `malformed_request` for a malformed key.
+pub fn of_write(request: &HttpRequest, caller: &Caller, body: &impl Serialize) -> Result<Context, Problem> {
+    let key = IdempotencyKey::of(request.headers())?;
+    let key = key.scoped(caller).map(|key| RequestKey {
+        key: Key(u128::from_be_bytes(key)),
+        fingerprint: Fingerprint(u128::from_be_bytes(fingerprint(request.method(), request.path(), body))),
+    });
+    Ok(Context { request_id: request_id(), actor: actor(caller), key })
+}
+
+/// Whose units count together for limits per customer: an account's or a session's.
+pub fn buyer(actor: Actor) -> Buyer {
+    match actor {
+        Actor::System => Buyer(0),
+        Actor::Guest(digest) => Buyer(digest),
+        Actor::Customer(AccountId(id)) | Actor::Admin(AccountId(id)) => Buyer(id),
+    }
+}
+
+fn actor(caller: &Caller) -> Actor {
+    match caller {
+        Caller::Admin(user) => Actor::Admin(account(*user)),
+        Caller::Customer(user) => Actor::Customer(account(*user)),
+        // The session itself would let a reader of the journal become that guest.
+        Caller::Guest(session) => Actor::Guest(digest(session)),
+    }
+}
+
+fn account(user: UserId) -> AccountId {
+    AccountId(user.uuid().as_u128())
+}
+
+fn digest(session: &SessionId) -> u128 {
+    let hash = blake3::hash(session.as_str().as_bytes());
+    let (head, _) = hash.as_bytes().split_first_chunk::<16>().expect("a hash has 32 bytes");
+    u128::from_be_bytes(*head)
+}
+
+fn request_id() -> ActorRequestId {
+    let id = RequestId::current();
+    // Ids made here are UUIDs and travel as numbers; so does a client's, if it looks the same.
+    match uuid::Uuid::try_parse(id.as_str()) {
+        Ok(uuid) if id.as_str().len() == 36 => ActorRequestId::Made(uuid.as_u128()),
+        _ => ActorRequestId::Sent(id.as_str().into()),
+    }
+}

@@ -1,0 +1,197 @@
+//! One field of a request body, read without giving up on the rest of the body.
+//!
+//! serde stops at the first wrong value. [`Field`] never fails on a wrong one: it keeps what is wrong with
+//! it, so that [`super::check::Check`] can name every wrong field in one answer. One pass over the bytes,
+//! and nothing is allocated for a good value beyond the value.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+/// What is wrong with one value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// A stable word: `wrong_type`, `out_of_range`, `malformed`, ….
+    pub code: &'static str,
+    /// A sentence.
+    pub detail: Cow<'static, str>,
+}
+
+impl Fault {
+    /// A fault with this word and sentence.
+    pub fn new(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, detail: detail.into() }
+    }
+
+    /// `wrong_type`: another kind of JSON value was expected.
+    pub fn wrong_type(expected: &str, found: &str) -> Self {
+        Self::new("wrong_type", format!("Must be {expected}, not {found}."))
+    }
+}
+
+/// A value that can be made of one JSON value of its own kind; every other kind is a fault.
+pub trait Value<'de>: Sized {
+    /// What to say is expected, such as `a whole number`.
+    const EXPECTED: &'static str;
+
+    /// From a JSON integer. `1.0` and `1e3` are not integers here.
+    fn from_integer(_number: i64) -> Result<Self, Fault> {
+        Err(Fault::wrong_type(Self::EXPECTED, "a number"))
+    }
+
+    /// From a JSON string.
+    fn from_text(_text: &str) -> Result<Self, Fault> {
+        Err(Fault::wrong_type(Self::EXPECTED, "a string"))
+    }
+
+    /// From `true` or `false`.
+    fn from_bool(_is_true: bool) -> Result<Self, Fault> {
+        Err(Fault::wrong_type(Self::EXPECTED, "a boolean"))
+    }
+
+    /// From a JSON array. An inner error ends the reading of the whole body.
+    fn from_array<A: SeqAccess<'de>>(mut array: A) -> Result<Result<Self, Fault>, A::Error> {
+        while array.next_element::<Skipped>()?.is_some() {}
+        Ok(Err(Fault::wrong_type(Self::EXPECTED, "an array")))
+    }
+}
+
+impl Value<'_> for bool {
+    const EXPECTED: &'static str = "true or false";
+
+    fn from_bool(is_true: bool) -> Result<Self, Fault> {
+        Ok(is_true)
+    }
+}
+
+/// An array of scalars, each of which may be wrong by itself.
+impl<'de, T: Value<'de>> Value<'de> for Vec<Field<T>> {
+    const EXPECTED: &'static str = "an array";
+
+    fn from_array<A: SeqAccess<'de>>(mut array: A) -> Result<Result<Self, Fault>, A::Error> {
+        let mut items = Self::new();
+        while let Some(item) = array.next_element()? {
+            items.push(item);
+        }
+        Ok(Ok(items))
+    }
+}
+
+/// An array of objects, each a struct of fields.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Objects<T>(pub Vec<T>);
+
+impl<'de, T: Deserialize<'de>> Value<'de> for Objects<T> {
+    const EXPECTED: &'static str = "an array of objects";
+
+    fn from_array<A: SeqAccess<'de>>(mut array: A) -> Result<Result<Self, Fault>, A::Error> {
+        let mut items = Vec::new();
+        while let Some(Object(item)) = array.next_element()? {
+            items.push(item);
+        }
+        Ok(Ok(Self(items)))
+    }
+}
+
+/// A struct read from a JSON object and nothing else. serde's own structs take an array as well, by
+/// position: `[5]` would buy five.
+pub(super) struct Object<T>(pub(super) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor(PhantomData))
+    }
+}
+
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = Object<T>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Object<T>, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(object)).map(Object)
+    }
+}
+
+/// A value nobody wants. Not `IgnoredAny`, which serde_json skips to any depth: nesting has its bound here too.
+type Skipped = serde_json::Value;
+
+/// A field as it came. Use with `#[serde(default, deny_unknown_fields)]` on the struct.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Field<T> {
+    /// The body does not have it.
+    #[default]
+    Absent,
+    /// It is `null`.
+    Null,
+    /// It is there and good.
+    Good(T),
+    /// It is there and wrong.
+    Wrong(Fault),
+}
+
+impl<'de, T: Value<'de>> Deserialize<'de> for Field<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(FieldVisitor(PhantomData))
+    }
+}
+
+struct FieldVisitor<T>(PhantomData<T>);
+
+impl<T> From<Result<T, Fault>> for Field<T> {
+    fn from(result: Result<T, Fault>) -> Self {
+        match result {
+            Ok(value) => Self::Good(value),
+            Err(fault) => Self::Wrong(fault),
+        }
+    }
+}
+
+impl<'de, T: Value<'de>> Visitor<'de> for FieldVisitor<T> {
+    type Value = Field<T>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(T::EXPECTED)
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Field<T>, E> {
+        Ok(T::from_integer(number).into())
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Field<T>, E> {
+        // No number of ours comes near; its range check refuses the largest as it would the true one.
+        Ok(T::from_integer(i64::try_from(number).unwrap_or(i64::MAX)).into())
+    }
+
+    fn visit_f64<E>(self, _number: f64) -> Result<Field<T>, E> {
+        Ok(Field::Wrong(Fault::wrong_type(T::EXPECTED, "a number with a fraction or an exponent")))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Field<T>, E> {
+        Ok(T::from_text(text).into())
+    }
+
+    fn visit_bool<E>(self, is_true: bool) -> Result<Field<T>, E> {
+        Ok(T::from_bool(is_true).into())
+    }
+
+    fn visit_unit<E>(self) -> Result<Field<T>, E> {
+        Ok(Field::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, array: A) -> Result<Field<T>, A::Error> {
+        Ok(T::from_array(array)?.into())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Field<T>, A::Error> {
+        while object.next_entry::<IgnoredAny, Skipped>()?.is_some() {}
+        Ok(Field::Wrong(Fault::wrong_type(T::EXPECTED, "an object")))
+    }
+}

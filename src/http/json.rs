@@ -1,0 +1,224 @@
+//! The JSON body of a request, checked, or a problem that says exactly what is wrong with it.
+//!
+//! Owns the order of refusals: media type (415), size (413), JSON (400), fields (422). On the hot path it is
+//! one pass of serde over the bytes as they came; only a refused body is read a second time, to find the path.
+
+use std::future::Future;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use actix_web::dev::Payload;
+use actix_web::http::Method;
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use actix_web::web::{Bytes, BytesMut};
+use actix_web::{FromRequest, HttpRequest};
+use futures_util::Stream;
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+
+use super::check::Check;
+use super::field::Object;
+use super::problem::{Code, FieldError, Problem};
+
+/// The largest body unless a route says otherwise with [`BodyLimit`].
+pub const BODY_BYTES_MAX_DEFAULT: usize = 64 * 1024;
+
+/// Put into a route's or scope's `app_data`, this is the largest body there, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct BodyLimit(pub usize);
+
+/// A request body that knows how to check itself.
+pub trait Body: Sized {
+    /// The lenient shape it is read into: a struct of [`super::field::Field`]s.
+    type Raw: DeserializeOwned;
+
+    /// Checks the form of every field; `None` when an error was noted.
+    fn check(raw: Self::Raw, check: &mut Check) -> Option<Self>;
+}
+
+/// A checked body.
+#[derive(Clone, Debug)]
+pub struct Json<T>(pub T);
+
+impl<T> Deref for Json<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: Body> FromRequest for Json<T> {
+    type Error = Problem;
+    type Future = Reading<T>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Reading<T> {
+        let bytes_max = request.app_data::<BodyLimit>().map_or(BODY_BYTES_MAX_DEFAULT, |limit| limit.0);
+        Reading {
+            refused: media_type(request).and_then(|()| announced_size(request, bytes_max)).err(),
+            payload: payload.take(),
+            bytes_max,
+            body: Collected::Nothing,
+            target: PhantomData,
+        }
+    }
+}
+
+/// The body to come.
+pub struct Reading<T> {
+    refused: Option<Problem>,
+    payload: Payload,
+    bytes_max: usize,
+    body: Collected,
+    target: PhantomData<fn() -> T>,
+}
+
+/// A small body arrives in one piece and is parsed where it lies; only a second piece makes a copy.
+enum Collected {
+    Nothing,
+    One(Bytes),
+    Many(BytesMut),
+}
+
+impl Collected {
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Nothing => &[],
+            Self::One(bytes) => bytes,
+            Self::Many(bytes) => bytes,
+        }
+    }
+
+    fn push(&mut self, piece: Bytes) {
+        match self {
+            Self::Nothing => *self = Self::One(piece),
+            Self::One(first) => {
+                let mut all = BytesMut::with_capacity((first.len() + piece.len()) * 2);
+                all.extend_from_slice(first);
+                all.extend_from_slice(&piece);
+                *self = Self::Many(all);
+            }
+            Self::Many(all) => all.extend_from_slice(&piece),
+        }
+    }
+}
+
+impl<T: Body> Future for Reading<T> {
+    type Output = Result<Json<T>, Problem>;
+
+    fn poll(mut self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Some(problem) = self.refused.take() {
+            return Poll::Ready(Err(problem));
+        }
+        while let Some(piece) = ready!(Pin::new(&mut self.payload).poll_next(ctx)) {
+            let Ok(piece) = piece else {
+                let detail = "The body broke off before its end.";
+                return Poll::Ready(Err(Problem::new(Code::MalformedRequest, detail)));
+            };
+            if self.body.as_slice().len() + piece.len() > self.bytes_max {
+                return Poll::Ready(Err(too_large(self.bytes_max)));
+            }
+            self.body.push(piece);
+        }
+        Poll::Ready(parse(self.body.as_slice()).map(Json))
+    }
+}
+
+/// Reads and checks a body.
+///
+/// # Errors
+///
+/// `malformed_json` when it is not JSON or nested deeper than serde_json's 128 levels; `validation_failed`
+/// when it is JSON of another shape, with a field unknown or given twice, or when its check refuses it.
+pub fn parse<T: Body>(body: &[u8]) -> Result<T, Problem> {
+    let Object(raw) = serde_json::from_slice(body).map_err(|error| explain::<T::Raw>(body, &error))?;
+    let mut check = Check::default();
+    let value = T::check(raw, &mut check);
+    check.finish(value)
+}
+
+fn explain<R: DeserializeOwned>(body: &[u8], error: &serde_json::Error) -> Problem {
+    match error.classify() {
+        Category::Data => Problem::invalid(vec![shape_error::<R>(body)]),
+        _ if body.is_empty() => Problem::new(Code::MalformedJson, "The body is empty; it must be JSON."),
+        _ => Problem::new(Code::MalformedJson, format!("The body is not JSON: {error}.")),
+    }
+}
+
+/// Reads a body of the wrong shape again, minding the path this time.
+fn shape_error<R: DeserializeOwned>(body: &[u8]) -> FieldError {
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let Err(error) = serde_path_to_error::deserialize::<_, Object<R>>(&mut deserializer) else {
+        unreachable!("the same bytes were refused a moment ago");
+    };
+    let path = match error.path().to_string() {
+        root if root == "." => String::new(),
+        path => path,
+    };
+    let message = error.inner().to_string();
+    // serde says which field is unknown or doubled only in its text.
+    let named = |prefix: &str| message.strip_prefix(prefix).and_then(|rest| rest.split('`').next());
+    if let Some(name) = named("unknown field `") {
+        let field = with_last(&path, name);
+        return FieldError { field, code: "unknown_field", detail: "Is not a field of this request.".into() };
+    }
+    if let Some(name) = named("duplicate field `") {
+        let field = with_last(&path, name);
+        return FieldError { field, code: "duplicate_field", detail: "Is given more than once.".into() };
+    }
+    let sentence = message.split(" at line ").next().unwrap_or_default();
+    FieldError { field: path, code: "wrong_type", detail: format!("Has the wrong shape: {sentence}.").into() }
+}
+
+/// `path` with `name` as its last part, whether or not serde put it there already.
+fn with_last(path: &str, name: &str) -> String {
+    let is_there = path.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    match (is_there, path) {
+        (true, _) => path.to_owned(),
+        (false, "") => name.to_owned(),
+        (false, _) => format!("{path}.{name}"),
+    }
+}
+
+fn media_type(request: &HttpRequest) -> Result<(), Problem> {
+    if request.headers().get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+        return Err(Problem::new(
+            Code::UnsupportedMediaType,
+            "The body must be sent without a content coding.",
+        ));
+    }
+    let value = request.headers().get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    if value == b"application/json" || is_json(value, request.method() == Method::PATCH) {
+        return Ok(());
+    }
+    Err(Problem::new(Code::UnsupportedMediaType, "The body must be sent as application/json in UTF-8."))
+}
+
+fn is_json(value: &[u8], is_patch: bool) -> bool {
+    let Ok(text) = str::from_utf8(value) else { return false };
+    let mut parts = text.split(';').map(str::trim);
+    let media = parts.next().unwrap_or_default();
+    let is_known = media.eq_ignore_ascii_case("application/json")
+        || (is_patch && media.eq_ignore_ascii_case("application/merge-patch+json"));
+    let is_utf_8 = |parameter: &str| match parameter.split_once('=') {
+        Some((name, charset)) if name.eq_ignore_ascii_case("charset") => {
+            charset.trim_matches('"').eq_ignore_ascii_case("utf-8")
+        }
+        _ => true,
+    };
+    is_known && parts.all(is_utf_8)
+}
+
+fn announced_size(request: &HttpRequest, bytes_max: usize) -> Result<(), Problem> {
+    let announced = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    match announced.and_then(|text| text.parse::<usize>().ok()) {
+        Some(bytes) if bytes > bytes_max => Err(too_large(bytes_max)),
+        _ => Ok(()),
+    }
+}
+
+fn too_large(bytes_max: usize) -> Problem {
+    Problem::new(Code::BodyTooLarge, format!("The body must have at most {bytes_max} bytes."))
+}

@@ -1,0 +1,191 @@
+//! `/products`: the catalogue, as far as one product at a time and a plain list go.
+
+mod body;
+mod list;
+
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderValue, LOCATION};
+use actix_web::{HttpRequest, HttpResponse, web};
+use holdfast_actors::domain::product::{
+    Command, Description, NewProduct, NewVariant, Status, VariantDescription,
+};
+use holdfast_actors::domain::{Millis, Money, ProductId, Sku};
+use holdfast_actors::{Engine, Failure, ProductFacts};
+
+use super::caller::{AdminCaller, Caller, signed_in};
+use super::json::Json;
+use super::position::AtLeast;
+use super::problem::Problem;
+use super::shop::Shop;
+use super::values::{self, Id};
+use super::{answer, context, view};
+
+pub use body::{NewProductBody, ProductPatch};
+pub use list::list;
+
+/// Makes a product.
+///
+/// # Errors
+///
+/// `malformed_request` for a malformed key; refusals of the rules are answers.
+pub async fn create(
+    request: HttpRequest,
+    engine: Shop,
+    admin: AdminCaller,
+    body: Json<NewProductBody>,
+) -> Result<HttpResponse, Problem> {
+    let caller = Caller::Admin(admin.0);
+    let context = context::of_write(&request, &caller, &body.0)?;
+    let id = ProductId(crate::ids::make().as_u128());
+    let new = new_product(&body, id);
+    Ok(match engine.create(&context, id, new).await {
+        Ok(answer) => {
+            let facts = &answer.value;
+            let response = answer::json(StatusCode::CREATED, &view::Product::of(facts));
+            let mut response = answer::tagged(answer::written(response, &answer), &tag(facts));
+            let location = format!("/api/v1/products/{}", view::product_id(facts.id));
+            let location = HeaderValue::from_str(&location).expect("an id is plain ASCII");
+            response.headers_mut().insert(LOCATION, location);
+            response
+        }
+        Err(failure) => answer::refused(failure, &engine, None),
+    })
+}
+
+/// Answers one product. Drafts are for admins.
+///
+/// # Errors
+///
+/// Whatever is wrong with a token.
+pub async fn read(
+    request: HttpRequest,
+    engine: Shop,
+    path: web::Path<String>,
+    _at_least: AtLeast,
+) -> Result<HttpResponse, Problem> {
+    let is_admin = signed_in(&request)?.is_some_and(|caller| caller.is_admin());
+    let found = match product_id(&path) {
+        Some(id) => engine.product(id).await,
+        None => Err(Failure::NotFound),
+    };
+    Ok(match found {
+        Ok(facts) if facts.description.status == Status::Draft && !is_admin => {
+            answer::refused(Failure::NotFound, &engine, None)
+        }
+        Ok(facts) => {
+            let tag = tag(&facts);
+            if answer::is_unchanged(&request, &tag) {
+                answer::tagged(HttpResponse::NotModified().finish(), &tag)
+            } else {
+                answer::tagged(answer::json(StatusCode::OK, &view::Product::of(&facts)), &tag)
+            }
+        }
+        Err(failure) => answer::refused(failure, &engine, None),
+    })
+}
+
+/// Changes what the body names and nothing else.
+///
+/// # Errors
+///
+/// `malformed_request` for a malformed key; refusals of the rules are answers.
+pub async fn patch(
+    request: HttpRequest,
+    engine: Shop,
+    admin: AdminCaller,
+    path: web::Path<String>,
+    body: Json<ProductPatch>,
+) -> Result<HttpResponse, Problem> {
+    let caller = Caller::Admin(admin.0);
+    let context = context::of_write(&request, &caller, &body.0)?;
+    let Some(id) = product_id(&path) else {
+        return Ok(answer::refused(Failure::NotFound, &engine, None));
+    };
+    let version = answer::version_wanted(&request, version_now(&engine, id).await);
+    let Json(patch) = body;
+    Ok(match engine.edit(&context, id, version, move |description| patch.apply(description)).await {
+        Ok(answer) => {
+            let response = answer::json(StatusCode::OK, &view::Product::of(&answer.value));
+            answer::tagged(answer::written(response, &answer), &tag(&answer.value))
+        }
+        Err(failure) => answer::refused(failure, &engine, Some(id)),
+    })
+}
+
+/// Takes a product out of the catalogue.
+///
+/// # Errors
+///
+/// `malformed_request` for a malformed key; refusals of the rules are answers.
+pub async fn delete(
+    request: HttpRequest,
+    engine: Shop,
+    admin: AdminCaller,
+    path: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let caller = Caller::Admin(admin.0);
+    let context = context::of_write(&request, &caller, &())?;
+    let Some(id) = product_id(&path) else {
+        return Ok(answer::refused(Failure::NotFound, &engine, None));
+    };
+    let version = answer::version_wanted(&request, version_now(&engine, id).await);
+    Ok(match engine.command(&context, id, Command::Delete { version }).await {
+        Ok(answer) => answer::written(HttpResponse::NoContent().finish(), &answer),
+        Err(failure) => answer::refused(failure, &engine, Some(id)),
+    })
+}
+
+/// The product that a path names; text that is no id names nothing.
+pub(super) fn product_id(path: &str) -> Option<ProductId> {
+    Id::<values::Product>::parse(path).map(|id| ProductId(id.uuid().as_u128()))
+}
+
+/// Which of several tags in `If-Match` to insist on; the turn compares it again.
+async fn version_now(engine: &Engine, id: ProductId) -> Option<u32> {
+    engine.product(id).await.ok().map(|facts| facts.version)
+}
+
+/// The tag changes with the description and with every movement; the first part is the version alone.
+fn tag(facts: &ProductFacts) -> String {
+    let movements: u64 = facts.variants.iter().map(|variant| u64::from(variant.version)).sum();
+    format!("{}-{movements}", facts.version)
+}
+
+fn new_product(body: &NewProductBody, id: ProductId) -> NewProduct {
+    let description = Description {
+        name: body.name.as_str().into(),
+        text: body.description.as_ref().map(|text| text.as_str().into()),
+        status: body.status.map_or(Status::Active, Into::into),
+        price: Money(body.price.get()),
+        currency: body.currency.domain(),
+        category_ids: Vec::new(),
+        attributes: body.attributes.text(),
+        reserve_on: body.reserve_on.unwrap_or_default().into(),
+        reservation_ttl: body.reservation_ttl_seconds.map(body::ttl),
+        per_order_limit: body.per_order_limit.map(body::quantity),
+        per_customer_limit: body.per_customer_limit.map(body::quantity),
+    };
+    let is_simple = body.variants.is_empty();
+    let variants = if is_simple {
+        let sku = match &body.sku {
+            Some(sku) => sku.to_domain(),
+            None => Sku::new(&view::product_id(id).to_string()).expect("an id has the form of a sku"),
+        };
+        let description =
+            VariantDescription { sku, name: None, attributes: "{}".into(), price_adjustment: Money(0) };
+        vec![NewVariant {
+            description: Arc::new(description),
+            initial_stock: body::stock(body.initial_stock),
+        }]
+    } else {
+        body.variants.iter().map(body::NewVariantBody::domain).collect()
+    };
+    NewProduct { description: Arc::new(description), is_simple, variants }
+}
+
+/// A time to live in the unit of the rules.
+const fn seconds(seconds: u64) -> Millis {
+    Millis::from_secs(seconds)
+}

@@ -1,0 +1,464 @@
+//! What a product is made or changed with, field by field.
+
+use std::sync::Arc;
+
+use holdfast_actors::domain::product::{
+    Description, NewVariant, ReserveOn, Status, VARIANTS_MAX, VariantDescription,
+};
+use holdfast_actors::domain::{Currency, Millis, Money, Quantity};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
+
+use crate::http::check::Check;
+use crate::http::field::{Fault, Field, Objects, Value};
+use crate::http::json::Body;
+use crate::http::values::{Category, Id, Sku, Text, Units, Whole};
+
+type Price = Whole<0, { Money::PRICE_MAX }>;
+type Adjustment = Whole<{ -Money::PRICE_MAX }, { Money::PRICE_MAX }>;
+type Stock = Whole<0, 1_000_000>;
+type Ttl = Whole<1, 3600>;
+type Name = Text<1, 200>;
+type LongText = Text<0, 10_000>;
+
+/// The most bytes of the attributes of a product or a variant, as JSON.
+const ATTRIBUTES_BYTES_MAX: usize = 8 * 1024;
+
+/// How many categories a product may be in.
+const CATEGORIES_MAX: usize = 50;
+
+/// A product to be made.
+#[derive(Debug, Serialize)]
+pub struct NewProductBody {
+    pub(super) name: Name,
+    pub(super) price: Price,
+    pub(super) currency: CurrencyCode,
+    pub(super) description: Option<LongText>,
+    pub(super) sku: Option<Sku>,
+    pub(super) attributes: Attributes,
+    pub(super) status: Option<StatusWord>,
+    pub(super) reserve_on: Option<ReserveOnWord>,
+    pub(super) reservation_ttl_seconds: Option<Ttl>,
+    pub(super) per_order_limit: Option<Units>,
+    pub(super) per_customer_limit: Option<Units>,
+    pub(super) initial_stock: Option<Stock>,
+    pub(super) variants: Vec<NewVariantBody>,
+}
+
+/// A variant of a product to be made.
+#[derive(Debug, Serialize)]
+pub(super) struct NewVariantBody {
+    sku: Sku,
+    name: Option<Name>,
+    attributes: Attributes,
+    price_adjustment: Option<Adjustment>,
+    initial_stock: Option<Stock>,
+}
+
+/// A change: what is absent stays.
+#[derive(Debug, Serialize)]
+pub struct ProductPatch {
+    name: Option<Name>,
+    price: Option<Price>,
+    currency: Option<CurrencyCode>,
+    description: Change<LongText>,
+    attributes: Option<Map<String, Json>>,
+    is_attributes_cleared: bool,
+    status: Option<StatusWord>,
+    reserve_on: Option<ReserveOnWord>,
+    reservation_ttl_seconds: Change<Ttl>,
+    per_order_limit: Change<Units>,
+    per_customer_limit: Change<Units>,
+}
+
+/// What to do with a field that may be empty.
+#[derive(Clone, Debug, Serialize)]
+pub(super) enum Change<T> {
+    Keep,
+    Clear,
+    Set(T),
+}
+
+/// As it came, to be made or to be changed.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawProduct {
+    name: Field<Name>,
+    price: Field<Price>,
+    currency: Field<CurrencyCode>,
+    description: Field<LongText>,
+    sku: Field<Sku>,
+    category_ids: Field<Vec<Field<Id<Category>>>>,
+    attributes: Option<Json>,
+    status: Field<StatusWord>,
+    reserve_on: Field<ReserveOnWord>,
+    reservation_ttl_seconds: Field<Ttl>,
+    per_order_limit: Field<Units>,
+    per_customer_limit: Field<Units>,
+    initial_stock: Field<Stock>,
+    variants: Field<Objects<RawVariant>>,
+}
+
+/// As it came.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawVariant {
+    sku: Field<Sku>,
+    name: Field<Name>,
+    attributes: Option<Json>,
+    price_adjustment: Field<Adjustment>,
+    initial_stock: Field<Stock>,
+}
+
+/// A JSON object.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(super) struct Attributes(Map<String, Json>);
+
+/// A code of ISO 4217.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CurrencyCode(iso_currency::Currency);
+
+impl Serialize for CurrencyCode {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.code())
+    }
+}
+
+/// Whether a product is sold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StatusWord {
+    /// Being prepared.
+    Draft,
+    /// Sold.
+    Active,
+    /// No longer sold.
+    Archived,
+}
+
+/// When a cart holds units.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ReserveOnWord {
+    #[default]
+    Cart,
+    Checkout,
+}
+
+impl Body for NewProductBody {
+    type Raw = RawProduct;
+
+    fn check(raw: RawProduct, check: &mut Check) -> Option<Self> {
+        let has_variants = !matches!(raw.variants, Field::Absent | Field::Null);
+        if has_variants && matches!(raw.sku, Field::Good(_)) {
+            check.refuse("sku", Fault::new("conflict", "Each variant has a sku of its own; leave this out."));
+        }
+        if has_variants && matches!(raw.initial_stock, Field::Good(_)) {
+            check.refuse("initial_stock", Fault::new("conflict", "Each variant has a stock of its own."));
+        }
+        check_categories(raw.category_ids, check);
+        let variants = match raw.variants {
+            Field::Absent | Field::Null => Some(Vec::new()),
+            variants => check.objects("variants", variants, 1..=VARIANTS_MAX, NewVariantBody::check),
+        };
+        if let Some(variants) = &variants {
+            refuse_twins(variants, check);
+        }
+        let attributes = check_attributes(raw.attributes, check);
+        let name = check.required("name", raw.name);
+        let price = check.required("price", raw.price);
+        let currency = check.required("currency", raw.currency);
+        let description = check.optional("description", raw.description);
+        let sku = check.optional("sku", raw.sku);
+        let status = check.optional("status", raw.status);
+        let reserve_on = check.optional("reserve_on", raw.reserve_on);
+        let reservation_ttl_seconds = check.optional("reservation_ttl_seconds", raw.reservation_ttl_seconds);
+        let per_order_limit = check.optional("per_order_limit", raw.per_order_limit);
+        let per_customer_limit = check.optional("per_customer_limit", raw.per_customer_limit);
+        let initial_stock = check.optional("initial_stock", raw.initial_stock);
+        Some(Self {
+            name: name?,
+            price: price?,
+            currency: currency?,
+            description: description?,
+            sku: sku?,
+            attributes: attributes?,
+            status: status?,
+            reserve_on: reserve_on?,
+            reservation_ttl_seconds: reservation_ttl_seconds?,
+            per_order_limit: per_order_limit?,
+            per_customer_limit: per_customer_limit?,
+            initial_stock: initial_stock?,
+            variants: variants?,
+        })
+    }
+}
+
+impl Body for ProductPatch {
+    type Raw = RawProduct;
+
+    fn check(raw: RawProduct, check: &mut Check) -> Option<Self> {
+        refuse_fixed("sku", &raw.sku, check);
+        refuse_fixed("initial_stock", &raw.initial_stock, check);
+        refuse_fixed("variants", &raw.variants, check);
+        check_categories(raw.category_ids, check);
+        let is_attributes_cleared = raw.attributes.as_ref().is_some_and(Json::is_null);
+        let attributes = match raw.attributes {
+            None | Some(Json::Null) => Some(None),
+            attributes => check_attributes(attributes, check).map(|Attributes(map)| Some(map)),
+        };
+        let name = present("name", raw.name, check);
+        let price = present("price", raw.price, check);
+        let currency = present("currency", raw.currency, check);
+        let description = change("description", raw.description, check);
+        let status = present("status", raw.status, check);
+        let reserve_on = present("reserve_on", raw.reserve_on, check);
+        let reservation_ttl_seconds = change("reservation_ttl_seconds", raw.reservation_ttl_seconds, check);
+        let per_order_limit = change("per_order_limit", raw.per_order_limit, check);
+        let per_customer_limit = change("per_customer_limit", raw.per_customer_limit, check);
+        Some(Self {
+            name: name?,
+            price: price?,
+            currency: currency?,
+            description: description?,
+            attributes: attributes?,
+            is_attributes_cleared,
+            status: status?,
+            reserve_on: reserve_on?,
+            reservation_ttl_seconds: reservation_ttl_seconds?,
+            per_order_limit: per_order_limit?,
+            per_customer_limit: per_customer_limit?,
+        })
+    }
+}
+
+impl ProductPatch {
+    /// The description with the change; runs in the turn of the product's actor.
+    pub(super) fn apply(&self, present: &Description) -> Description {
+        let kept = |text: &Option<Name>| text.as_ref().map(|text| text.as_str().into());
+        Description {
+            name: kept(&self.name).unwrap_or_else(|| present.name.clone()),
+            text: self.description.over(&present.text, |text| text.as_str().into()),
+            status: self.status.map_or(present.status, Into::into),
+            price: self.price.map_or(present.price, |price| Money(price.get())),
+            currency: self.currency.map_or(present.currency, CurrencyCode::domain),
+            category_ids: present.category_ids.clone(),
+            attributes: self.merged(&present.attributes),
+            reserve_on: self.reserve_on.map_or(present.reserve_on, Into::into),
+            reservation_ttl: self.reservation_ttl_seconds.over(&present.reservation_ttl, |ttl_| ttl(*ttl_)),
+            per_order_limit: self.per_order_limit.over(&present.per_order_limit, |units| quantity(*units)),
+            per_customer_limit: self
+                .per_customer_limit
+                .over(&present.per_customer_limit, |units| quantity(*units)),
+        }
+    }
+
+    /// The attributes with the patch merged in (RFC 7396).
+    fn merged(&self, present: &str) -> Box<str> {
+        if self.is_attributes_cleared {
+            return "{}".into();
+        }
+        let Some(patch) = &self.attributes else { return present.into() };
+        let mut target =
+            serde_json::from_str(present).expect("attributes were checked before they were kept");
+        merge(&mut target, patch);
+        target.to_string().into()
+    }
+}
+
+impl<T> Change<T> {
+    fn over<U: Clone>(&self, present: &Option<U>, make: impl FnOnce(&T) -> U) -> Option<U> {
+        match self {
+            Self::Keep => present.clone(),
+            Self::Clear => None,
+            Self::Set(value) => Some(make(value)),
+        }
+    }
+}
+
+fn merge(target: &mut Json, patch: &Map<String, Json>) {
+    if !target.is_object() {
+        *target = Json::Object(Map::new());
+    }
+    let target = target.as_object_mut().expect("made one above");
+    for (name, value) in patch {
+        match value {
+            Json::Null => {
+                target.remove(name);
+            }
+            Json::Object(inner) => merge(target.entry(name.clone()).or_insert(Json::Null), inner),
+            value => {
+                target.insert(name.clone(), value.clone());
+            }
+        }
+    }
+}
+
+impl NewVariantBody {
+    fn check(raw: RawVariant, check: &mut Check) -> Option<Self> {
+        let sku = check.required("sku", raw.sku);
+        let name = check.optional("name", raw.name);
+        let attributes = check_attributes(raw.attributes, check);
+        let price_adjustment = check.optional("price_adjustment", raw.price_adjustment);
+        let initial_stock = check.optional("initial_stock", raw.initial_stock);
+        Some(Self {
+            sku: sku?,
+            name: name?,
+            attributes: attributes?,
+            price_adjustment: price_adjustment?,
+            initial_stock: initial_stock?,
+        })
+    }
+
+    pub(super) fn domain(&self) -> NewVariant {
+        let description = VariantDescription {
+            sku: self.sku.to_domain(),
+            name: self.name.as_ref().map(|name| name.as_str().into()),
+            attributes: self.attributes.text(),
+            price_adjustment: Money(self.price_adjustment.map_or(0, Adjustment::get)),
+        };
+        NewVariant { description: Arc::new(description), initial_stock: stock(self.initial_stock) }
+    }
+}
+
+impl Attributes {
+    /// As they are kept.
+    pub(super) fn text(&self) -> Box<str> {
+        serde_json::to_string(&self.0).expect("a JSON object can be written").into()
+    }
+}
+
+impl CurrencyCode {
+    pub(super) fn domain(self) -> Currency {
+        Currency::new(self.0.code()).expect("every code of ISO 4217 is three capital letters")
+    }
+}
+
+impl Value<'_> for CurrencyCode {
+    const EXPECTED: &'static str = "a string";
+
+    fn from_text(text: &str) -> Result<Self, Fault> {
+        iso_currency::Currency::from_code(text)
+            .map(Self)
+            .ok_or_else(|| Fault::new("unknown_value", "Must be a currency code of ISO 4217, such as `EUR`."))
+    }
+}
+
+impl Value<'_> for StatusWord {
+    const EXPECTED: &'static str = "a string";
+
+    fn from_text(text: &str) -> Result<Self, Fault> {
+        match text {
+            "draft" => Ok(Self::Draft),
+            "active" => Ok(Self::Active),
+            "archived" => Ok(Self::Archived),
+            _ => Err(Fault::new("unknown_value", "Must be draft, active or archived.")),
+        }
+    }
+}
+
+impl From<StatusWord> for Status {
+    fn from(word: StatusWord) -> Self {
+        match word {
+            StatusWord::Draft => Self::Draft,
+            StatusWord::Active => Self::Active,
+            StatusWord::Archived => Self::Archived,
+        }
+    }
+}
+
+impl Value<'_> for ReserveOnWord {
+    const EXPECTED: &'static str = "a string";
+
+    fn from_text(text: &str) -> Result<Self, Fault> {
+        match text {
+            "cart" => Ok(Self::Cart),
+            "checkout" => Ok(Self::Checkout),
+            _ => Err(Fault::new("unknown_value", "Must be cart or checkout.")),
+        }
+    }
+}
+
+impl From<ReserveOnWord> for ReserveOn {
+    fn from(word: ReserveOnWord) -> Self {
+        match word {
+            ReserveOnWord::Cart => Self::Cart,
+            ReserveOnWord::Checkout => Self::Checkout,
+        }
+    }
+}
+
+pub(super) fn ttl(seconds: Ttl) -> Millis {
+    super::seconds(u64::try_from(seconds.get()).expect("at least 1"))
+}
+
+pub(super) fn quantity(units: Units) -> Quantity {
+    Quantity::new(units.count()).expect("both check the same bounds")
+}
+
+pub(super) fn stock(stock: Option<Stock>) -> Option<Quantity> {
+    // No stock is no receipt.
+    stock.and_then(|stock| Quantity::new(u32::try_from(stock.get()).expect("at least 0")))
+}
+
+fn check_attributes(raw: Option<Json>, check: &mut Check) -> Option<Attributes> {
+    match raw {
+        None | Some(Json::Null) => Some(Attributes::default()),
+        Some(Json::Object(map)) => {
+            let attributes = Attributes(map);
+            if attributes.text().len() <= ATTRIBUTES_BYTES_MAX {
+                return Some(attributes);
+            }
+            let detail = format!("Must have at most {ATTRIBUTES_BYTES_MAX} bytes as JSON.");
+            check.refuse("attributes", Fault::new("too_large", detail));
+            None
+        }
+        Some(_) => {
+            check.refuse("attributes", Fault::new("wrong_type", "Must be an object."));
+            None
+        }
+    }
+}
+
+/// There are no categories yet, so none can be named.
+fn check_categories(raw: Field<Vec<Field<Id<Category>>>>, check: &mut Check) {
+    if matches!(raw, Field::Absent | Field::Null) {
+        return;
+    }
+    let ids = check.values("category_ids", raw, 0..=CATEGORIES_MAX).unwrap_or_default();
+    for (index, _) in ids.iter().enumerate() {
+        let field = format!("category_ids[{index}]");
+        check.refuse(&field, Fault::new("unknown_value", "There is no such category."));
+    }
+}
+
+fn refuse_twins(variants: &[NewVariantBody], check: &mut Check) {
+    for (index, variant) in variants.iter().enumerate() {
+        if variants[..index].iter().any(|before| before.sku == variant.sku) {
+            let field = format!("variants[{index}].sku");
+            check.refuse(&field, Fault::new("duplicate", "Another variant of this product has it."));
+        }
+    }
+}
+
+fn refuse_fixed<T>(name: &str, field: &Field<T>, check: &mut Check) {
+    if !matches!(field, Field::Absent) {
+        check.refuse(name, Fault::new("not_changeable", "Is set when the product is made."));
+    }
+}
+
+/// A field that may be absent but not null.
+fn present<T>(name: &str, field: Field<T>, check: &mut Check) -> Option<Option<T>> {
+    match field {
+        Field::Absent => Some(None),
+        field => check.required(name, field).map(Some),
+    }
+}
+
+fn change<T>(name: &str, field: Field<T>, check: &mut Check) -> Option<Change<T>> {
+    match field {
+        Field::Absent => Some(Change::Keep),
+        Field::Null => Some(Change::Clear),
+        field => check.required(name, field).map(Change::Set),
+    }
+}

@@ -1,0 +1,89 @@
+//! `POST /products/{id}/purchase`: reserved and committed in one turn of the product's actor.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use holdfast_actors::domain::{OrderId, ProductId, Quantity, Sku};
+use holdfast_actors::{Answer, Failure};
+use serde::{Deserialize, Serialize};
+
+use super::caller::Caller;
+use super::check::Check;
+use super::field::Field;
+use super::idempotency::IDEMPOTENCY_KEY;
+use super::json::{Body, Json};
+use super::problem::Problem;
+use super::shop::Shop;
+use super::values::{self, Id};
+use super::{answer, context, view};
+
+/// What is bought.
+#[derive(Debug, Serialize)]
+pub struct Purchase {
+    quantity: values::Units,
+    sku: Option<values::Sku>,
+}
+
+/// As it came.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawPurchase {
+    quantity: Field<values::Units>,
+    sku: Field<values::Sku>,
+}
+
+impl Body for Purchase {
+    type Raw = RawPurchase;
+
+    fn check(raw: RawPurchase, check: &mut Check) -> Option<Self> {
+        let quantity = check.required("quantity", raw.quantity);
+        let sku = check.optional("sku", raw.sku);
+        Some(Self { quantity: quantity?, sku: sku? })
+    }
+}
+
+/// Sells some units of a product.
+///
+/// # Errors
+///
+/// `malformed_request` for a malformed key; refusals of the rules are answers.
+pub async fn purchase(
+    request: HttpRequest,
+    engine: Shop,
+    path: web::Path<String>,
+    caller: Caller,
+    body: Json<Purchase>,
+) -> Result<HttpResponse, Problem> {
+    let Some(product) = Id::<values::Product>::parse(&path).map(|id| ProductId(id.uuid().as_u128())) else {
+        return Ok(answer::refused(Failure::NotFound, &engine, None));
+    };
+    let sku = body.sku.as_ref().map(values::Sku::to_domain);
+    let quantity = Quantity::new(body.quantity.count()).expect("the body's check has the same bounds");
+    let is_keyed = request.headers().contains_key(IDEMPOTENCY_KEY);
+    if !is_keyed && let Err(failure) = engine.check_available(product, sku.as_ref(), quantity).await {
+        return Ok(answer::refused(failure, &engine, Some(product)));
+    }
+    let context = context::of_write(&request, &caller, &body.0)?;
+    let order = OrderId(crate::ids::make().as_u128());
+    let buyer = context::buyer(context.actor);
+    let sold = engine.purchase(&context, product, sku.as_ref(), quantity, buyer, order).await;
+    Ok(match sold {
+        Ok(answer) => created(&answer),
+        Err(failure) => answer::refused(failure, &engine, Some(product)),
+    })
+}
+
+fn created(answer: &Answer<holdfast_actors::Purchased>) -> HttpResponse {
+    let body = view::Purchase::of(&answer.value);
+    answer::written(answer::json(StatusCode::CREATED, &body), answer)
+}
+
+impl values::Sku {
+    /// The same for the actors.
+    ///
+    /// # Panics
+    ///
+    /// Never: both check the same form.
+    pub fn to_domain(&self) -> Sku {
+        Sku::new(self.as_str()).expect("both check the same form")
+    }
+}

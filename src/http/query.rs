@@ -1,0 +1,124 @@
+//! The query string of a request, strictly: what is not understood is refused, never ignored.
+//!
+//! A misspelt filter that is ignored answers the wrong question with a 200.
+
+use std::future::{Ready, ready};
+use std::ops::Deref;
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::problem::{Code, Problem};
+
+/// How long a list is when the client does not say.
+pub const LIMIT_DEFAULT: u16 = 50;
+
+/// How long a list can be.
+pub const LIMIT_MAX: u16 = 200;
+
+/// Longer query strings are refused.
+const QUERY_BYTES_MAX: usize = 8 * 1024;
+
+/// The query parameters; `T` is a struct with `#[serde(deny_unknown_fields)]` and optional fields.
+#[derive(Clone, Debug)]
+pub struct Query<T>(pub T);
+
+impl<T> Deref for Query<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: DeserializeOwned> FromRequest for Query<T> {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
+        ready(parse(request.query_string()).map(Self))
+    }
+}
+
+/// The `limit` of a list: 1 to 200, by default 50.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "u16")]
+pub struct Limit(u16);
+
+impl Limit {
+    /// How many items to answer.
+    pub fn get(self) -> usize {
+        self.0.into()
+    }
+}
+
+impl Default for Limit {
+    fn default() -> Self {
+        Self(LIMIT_DEFAULT)
+    }
+}
+
+impl TryFrom<u16> for Limit {
+    type Error = String;
+
+    fn try_from(number: u16) -> Result<Self, String> {
+        if (1..=LIMIT_MAX).contains(&number) {
+            Ok(Self(number))
+        } else {
+            Err(format!("must be 1 to {LIMIT_MAX}"))
+        }
+    }
+}
+
+/// Reads a query string.
+///
+/// # Errors
+///
+/// `malformed_request`, naming the parameter that is unknown, malformed or there more than once.
+pub fn parse<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
+    if query.len() > QUERY_BYTES_MAX {
+        return Err(malformed(format!("The query must have at most {QUERY_BYTES_MAX} bytes.")));
+    }
+    if has_bad_escape(query) {
+        return Err(malformed(
+            "The query has a `%` that is not followed by two hexadecimal digits.".to_owned(),
+        ));
+    }
+    let mut names_seen = Vec::new();
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        if name.contains('\u{fffd}') || value.contains('\u{fffd}') {
+            return Err(malformed(format!("The query parameter `{name}` is not UTF-8.")));
+        }
+        if names_seen.contains(&name) {
+            return Err(malformed(format!("The query parameter `{name}` is there more than once.")));
+        }
+        names_seen.push(name);
+    }
+    let deserializer = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
+    serde_path_to_error::deserialize(deserializer).map_err(|error| {
+        let name = error.path().to_string();
+        match error.into_inner().to_string() {
+            unknown if unknown.starts_with("unknown field") => {
+                malformed(format!("There is no query parameter `{name}` here."))
+            }
+            missing if missing.starts_with("missing field") => {
+                malformed(format!("The query lacks a parameter: {missing}."))
+            }
+            reason => malformed(format!("The query parameter `{name}` is malformed: {reason}.")),
+        }
+    })
+}
+
+fn malformed(detail: String) -> Problem {
+    Problem::new(Code::MalformedRequest, detail)
+}
+
+fn has_bad_escape(query: &str) -> bool {
+    let mut pieces = query.split('%');
+    pieces.next();
+    pieces.any(
+        |piece| !matches!(piece.as_bytes(), [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit()),
+    )
+}

@@ -1,0 +1,96 @@
+//! The table of routes, and the app around them.
+//!
+//! One line per path; what happens there is in the module of its noun. Paths that are not here are 404, methods
+//! that are not here are 405: [`super::edge`] says both as problems.
+
+use actix_web::body::BoxBody;
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::{App, Error, FromRequest, Handler, Resource, Responder, web};
+
+use super::caller::SecureCookies;
+use super::cursor::Cursors;
+use super::edge::Edge;
+use super::health::{self, HealthSource};
+use super::problem::{Code, Problem};
+use super::shop::EngineSlot;
+use super::{inventory, login, movements, products, purchase};
+use crate::auth::password::Passwords;
+use crate::auth::token::Keys;
+
+/// What all workers share. Cheap to clone.
+#[derive(Clone)]
+pub struct Shared {
+    /// Whether the server is open, and how it is.
+    pub health: web::Data<HealthSource>,
+    /// The keys of access tokens.
+    pub keys: web::Data<Keys>,
+    /// Hashes and verifies passwords.
+    pub passwords: web::Data<Passwords>,
+    /// Makes and reads cursors.
+    pub cursors: web::Data<Cursors>,
+    /// The engine, once it has recovered.
+    pub engine: web::Data<EngineSlot>,
+    /// Whether session cookies are always `Secure`.
+    pub secure_cookies: SecureCookies,
+}
+
+/// The app of one worker; `more` adds what needs the engine, or a test's own routes.
+pub fn app<F: FnOnce(&mut web::ServiceConfig)>(
+    shared: &Shared,
+    more: F,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<BoxBody>,
+        Error = Error,
+        InitError = (),
+    > + use<F>,
+> {
+    App::new()
+        .app_data(shared.health.clone())
+        .app_data(shared.keys.clone())
+        .app_data(shared.passwords.clone())
+        .app_data(shared.cursors.clone())
+        .app_data(shared.engine.clone())
+        .app_data(shared.secure_cookies)
+        .app_data(web::PathConfig::default().error_handler(|error, _| malformed_path(&error).into()))
+        .configure(more)
+        .configure(configure)
+        .wrap(Edge::new(shared.health.clone()))
+}
+
+/// Adds every route, the hot ones first: paths are tried in this order, and each with a parameter costs a regex.
+pub fn configure(config: &mut web::ServiceConfig) {
+    let at = web::resource::<&str>;
+    config
+        .service(at("/api/v1/products/{id}/purchase").route(web::post().to(purchase::purchase)))
+        .service(
+            readable("/api/v1/products/{id}", products::read)
+                .route(web::patch().to(products::patch))
+                .route(web::delete().to(products::delete)),
+        )
+        .service(readable("/api/v1/inventory/{sku}", inventory::read))
+        .service(readable("/api/v1/products", products::list).route(web::post().to(products::create)))
+        .service(at("/api/v1/inventory/{sku}/adjustments").route(web::post().to(inventory::adjust)))
+        .service(at("/api/v1/inventory/{sku}/counts").route(web::post().to(inventory::count)))
+        .service(readable("/api/v1/inventory/{sku}/movements", movements::list))
+        .service(at("/api/v1/auth/login").route(web::post().to(login::login)))
+        .service(readable("/api/v1/health", health::ready))
+        .service(readable("/health/live", health::live))
+        .service(readable("/health/ready", health::ready));
+}
+
+/// A path that can be read: GET, and HEAD for those who only want to know whether it would answer.
+fn readable<F, Args>(path: &'static str, handler: F) -> Resource
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    web::resource(path).route(web::get().to(handler.clone())).route(web::head().to(handler))
+}
+
+fn malformed_path(error: &actix_web::error::PathError) -> Problem {
+    Problem::new(Code::MalformedRequest, format!("The path is malformed: {error}."))
+}

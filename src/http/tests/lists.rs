@@ -1,0 +1,67 @@
+//! Queries and cursors.
+
+use super::*;
+
+#[actix_web::test]
+async fn query_is_read() {
+    let answer = send(&shared(), get("/api/toy?limit=200&q=a%20b+c%C3%A4&in_stock=true")).await;
+    assert_eq!(answer.body, json!({ "limit": 200, "q": "a b cä", "in_stock": true }));
+    assert_eq!(send(&shared(), get("/api/toy")).await.body["limit"], 50);
+    assert_eq!(send(&shared(), get("/api/toy?")).await.body["limit"], 50);
+}
+
+#[actix_web::test]
+async fn query_that_is_not_understood_names_its_parameter() {
+    for (query, name) in [
+        ("colour=red", "`colour`"),
+        ("limit=0", "`limit`"),
+        ("limit=201", "`limit`"),
+        ("limit=-1", "`limit`"),
+        ("limit=ten", "`limit`"),
+        ("limit=1.0", "`limit`"),
+        ("limit=", "`limit`"),
+        ("limit=99999999999", "`limit`"),
+        ("in_stock=yes", "`in_stock`"),
+        ("limit=1&limit=1", "`limit`"),
+        ("q=a&limit=1&q=b", "`q`"),
+        ("q=%ff", "`q`"),
+        ("q=%zz", "%"),
+        ("q=50%", "%"),
+    ] {
+        let answer = send(&shared(), get(&format!("/api/toy?{query}"))).await;
+        answer.is_problem(Code::MalformedRequest);
+        let detail = answer.body["detail"].as_str().unwrap();
+        assert!(detail.contains(name), "{query}: {detail}");
+    }
+}
+
+#[test]
+fn cursor_comes_back_as_it_went() {
+    let cursors = Cursors::new(b"a secret");
+    for payload in [&b""[..], b"x", &[0, 255, 7], &[9; 300]] {
+        let cursor = cursors.encode("products?sort=price", payload);
+        assert!(cursor.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')));
+        assert_eq!(cursors.decode("products?sort=price", &cursor).unwrap(), payload);
+    }
+}
+
+#[test]
+fn cursor_that_was_touched_is_refused() {
+    let cursors = Cursors::new(b"a secret");
+    let cursor = cursors.encode("products", b"after 7");
+    let refused = |cursor: &str| cursors.decode("products", cursor).unwrap_err().code();
+    for index in 0..cursor.len() {
+        let mut touched = cursor.clone().into_bytes();
+        touched[index] = if touched[index] == b'A' { b'B' } else { b'A' };
+        let touched = String::from_utf8(touched).unwrap();
+        assert_eq!(refused(&touched), Code::MalformedRequest, "{touched}");
+    }
+    let too_long = "A".repeat(2000);
+    for cursor in
+        ["", "A", "AQ", "not base64!", &cursor[1..], &format!("{cursor}A"), &format!("{cursor}="), &too_long]
+    {
+        assert_eq!(refused(cursor), Code::MalformedRequest, "{cursor}");
+    }
+    assert!(cursors.decode("orders", &cursor).is_err(), "a cursor belongs to its list");
+    assert!(Cursors::new(b"another").decode("products", &cursor).is_err(), "a cursor belongs to its server");
+}

@@ -1,0 +1,333 @@
+//! How things look on the wire. Built by hand from what the actors answer; no type of theirs is serialised.
+
+use holdfast_actors::domain::product::{
+    Levels, MovementKind, Reason, ReserveOn, Status, VariantDescription, movement,
+};
+use holdfast_actors::domain::{Millis, Money, Quantity, Timestamp};
+use holdfast_actors::ledger::Row;
+use holdfast_actors::{Actor, Inventory, Position, ProductFacts, Purchased, StockChange, VariantFacts};
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use super::position;
+use super::values::{self, Id};
+
+/// A moment: RFC 3339, UTC, milliseconds.
+pub struct Moment(pub Timestamp);
+
+impl Serialize for Moment {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let ms = i64::try_from(self.0.0).unwrap_or(i64::MAX);
+        let moment = jiff::Timestamp::from_millisecond(ms).unwrap_or(jiff::Timestamp::MAX);
+        serializer.collect_str(&format_args!("{moment:.3}"))
+    }
+}
+
+/// Attributes are kept as JSON text and sent as they are.
+fn attributes(text: &str) -> &RawValue {
+    serde_json::from_str(text).expect("attributes were checked before they were kept")
+}
+
+/// A product.
+#[derive(Serialize)]
+pub struct Product<'a> {
+    id: Id<values::Product>,
+    sku: Option<&'a str>,
+    name: &'a str,
+    description: Option<&'a str>,
+    status: &'static str,
+    price: i64,
+    currency: &'a str,
+    category_ids: Vec<Id<values::Category>>,
+    attributes: &'a RawValue,
+    reserve_on: &'static str,
+    reservation_ttl_seconds: Option<u64>,
+    per_order_limit: Option<u32>,
+    per_customer_limit: Option<u32>,
+    available: u64,
+    variants: Vec<Variant<'a>>,
+    version: u32,
+    created_at: Moment,
+    updated_at: Moment,
+}
+
+/// A variant of a product.
+#[derive(Serialize)]
+pub struct Variant<'a> {
+    sku: &'a str,
+    name: Option<&'a str>,
+    attributes: &'a RawValue,
+    price_adjustment: i64,
+    price: i64,
+    available: u32,
+}
+
+impl<'a> Product<'a> {
+    /// The view of a product.
+    pub fn of(facts: &'a ProductFacts) -> Self {
+        let description = &facts.description;
+        Self {
+            id: product_id(facts.id),
+            sku: facts.sku().map(|sku| sku.as_str()),
+            name: &description.name,
+            description: description.text.as_deref(),
+            status: status(description.status),
+            price: description.price.0,
+            currency: description.currency.as_str(),
+            category_ids: description.category_ids.iter().map(|id| Id::new(Uuid::from_u128(id.0))).collect(),
+            attributes: attributes(&description.attributes),
+            reserve_on: reserve_on(description.reserve_on),
+            reservation_ttl_seconds: description.reservation_ttl.map(|Millis(ms)| ms / 1000),
+            per_order_limit: description.per_order_limit.map(Quantity::get),
+            per_customer_limit: description.per_customer_limit.map(Quantity::get),
+            available: facts.available(),
+            variants: facts.variants.iter().map(|variant| Variant::of(variant, description.price)).collect(),
+            version: facts.version,
+            created_at: Moment(facts.created_at),
+            updated_at: Moment(facts.updated_at),
+        }
+    }
+}
+
+impl<'a> Variant<'a> {
+    fn of(facts: &'a VariantFacts, price: Money) -> Self {
+        let description: &VariantDescription = &facts.description;
+        Self {
+            sku: description.sku.as_str(),
+            name: description.name.as_deref(),
+            attributes: attributes(&description.attributes),
+            price_adjustment: description.price_adjustment.0,
+            price: price.adjusted(description.price_adjustment).0,
+            available: facts.levels.available.0,
+        }
+    }
+}
+
+/// A purchase.
+#[derive(Serialize)]
+pub struct Purchase<'a> {
+    order_id: Id<values::Order>,
+    sku: &'a str,
+    quantity: u32,
+    unit_price: i64,
+    total: i64,
+    currency: &'a str,
+    available: u32,
+}
+
+impl<'a> Purchase<'a> {
+    /// The view of a purchase.
+    pub fn of(purchased: &'a Purchased) -> Self {
+        Self {
+            order_id: Id::new(Uuid::from_u128(purchased.order.0)),
+            sku: purchased.sku.as_str(),
+            quantity: purchased.quantity.get(),
+            unit_price: purchased.unit_price.0,
+            total: purchased.unit_price.times(purchased.quantity).0,
+            currency: purchased.currency.as_str(),
+            available: purchased.available.0,
+        }
+    }
+}
+
+/// The figures of a sku.
+#[derive(Serialize)]
+pub struct InventoryView<'a> {
+    sku: &'a str,
+    product_id: Id<values::Product>,
+    #[serde(flatten)]
+    figures: Figures,
+    version: u32,
+    updated_at: Moment,
+}
+
+/// Where units are.
+#[derive(Serialize)]
+pub struct Figures {
+    on_hand: u32,
+    available: u32,
+    reserved: u32,
+    committed: u32,
+}
+
+impl From<Levels> for Figures {
+    fn from(levels: Levels) -> Self {
+        Self {
+            on_hand: levels.on_hand().0,
+            available: levels.available.0,
+            reserved: levels.reserved.0,
+            committed: levels.committed.0,
+        }
+    }
+}
+
+impl<'a> InventoryView<'a> {
+    /// The view of a sku's figures.
+    pub fn of(inventory: &'a Inventory) -> Self {
+        Self {
+            sku: inventory.sku.as_str(),
+            product_id: product_id(inventory.product),
+            figures: inventory.levels.into(),
+            version: inventory.version,
+            updated_at: Moment(inventory.updated_at),
+        }
+    }
+}
+
+/// An adjustment or a count.
+#[derive(Serialize)]
+pub struct StockChangeView<'a> {
+    movement: Movement<'a>,
+    inventory: InventoryView<'a>,
+}
+
+impl<'a> StockChangeView<'a> {
+    /// The view of a change by `actor`.
+    pub fn of(change: &'a StockChange, actor: Actor) -> Self {
+        let id = movement_id(change.at, change.position, 0);
+        let movement = Movement {
+            id,
+            kind: kind(change.kind),
+            delta: change.delta,
+            after: change.inventory.levels.into(),
+            reason: change.reason.map(reason),
+            reference: change.reference.as_deref(),
+            note: change.note.as_deref(),
+            cause: cause(movement::Cause::Stocktaking, change.kind, id),
+            actor: actor_view(actor),
+            at: Moment(change.at),
+            position: position::token(change.position),
+        };
+        Self { movement, inventory: InventoryView::of(&change.inventory) }
+    }
+}
+
+/// A row of the ledger.
+#[derive(Serialize)]
+pub struct Movement<'a> {
+    id: Id<values::Movement>,
+    kind: &'static str,
+    delta: i64,
+    after: Figures,
+    reason: Option<&'static str>,
+    reference: Option<&'a str>,
+    note: Option<&'a str>,
+    cause: Named,
+    actor: Named,
+    at: Moment,
+    position: String,
+}
+
+/// A thing by its kind and, where it has one, its id.
+#[derive(Serialize)]
+pub struct Named {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    id: Option<String>,
+}
+
+impl<'a> Movement<'a> {
+    /// The view of a row.
+    pub fn of(row: &'a Row) -> Self {
+        let id = movement_id(row.at, row.position, row.index);
+        Self {
+            id,
+            kind: kind(row.kind),
+            delta: row.delta,
+            after: row.after.into(),
+            reason: row.reason.map(reason),
+            reference: row.reference.as_deref(),
+            note: row.note.as_deref(),
+            cause: cause(row.cause, row.kind, id),
+            actor: actor_view(row.actor),
+            at: Moment(row.at),
+            position: position::token(row.position),
+        }
+    }
+}
+
+/// The id of a movement, made of its place: the same each time it is asked for.
+fn movement_id(at: Timestamp, position: Position, index: u16) -> Id<values::Movement> {
+    let mut place = [0; 10];
+    place[..2].copy_from_slice(&(position.partition.0 & 0x0fff).to_be_bytes());
+    // Byte 2 gives its upper bits to the UUID's variant; a sequence fits below it.
+    place[3..8].copy_from_slice(&position.sequence.0.to_be_bytes()[3..]);
+    place[8..].copy_from_slice(&index.to_be_bytes());
+    Id::new(uuid::Builder::from_unix_timestamp_millis(at.0, &place).into_uuid())
+}
+
+fn cause(cause: movement::Cause, moved: MovementKind, movement: Id<values::Movement>) -> Named {
+    match cause {
+        movement::Cause::Stocktaking => {
+            let kind = if moved == MovementKind::Counted { "count" } else { "adjustment" };
+            Named { kind, id: Some(movement.to_string()) }
+        }
+        movement::Cause::Reservation(id) => {
+            Named { kind: "reservation", id: Some(text::<values::Reservation>(id.0)) }
+        }
+        movement::Cause::Order(id) => Named { kind: "order", id: Some(text::<values::Order>(id.0)) },
+    }
+}
+
+fn actor_view(actor: Actor) -> Named {
+    match actor {
+        Actor::System => Named { kind: "system", id: None },
+        // A session is a secret; its digest tells guests apart and lets nobody in.
+        Actor::Guest(digest) => Named { kind: "guest", id: Some(format!("{digest:032x}")) },
+        Actor::Customer(id) => Named { kind: "customer", id: Some(text::<values::User>(id.0)) },
+        Actor::Admin(id) => Named { kind: "admin", id: Some(text::<values::User>(id.0)) },
+    }
+}
+
+fn text<K: values::Kind>(id: u128) -> String {
+    Id::<K>::new(Uuid::from_u128(id)).to_string()
+}
+
+/// The id of a product on the wire.
+pub fn product_id(id: holdfast_actors::domain::ProductId) -> Id<values::Product> {
+    Id::new(Uuid::from_u128(id.0))
+}
+
+const fn status(status: Status) -> &'static str {
+    match status {
+        Status::Draft => "draft",
+        Status::Active => "active",
+        Status::Archived => "archived",
+    }
+}
+
+const fn reserve_on(reserve_on: ReserveOn) -> &'static str {
+    match reserve_on {
+        ReserveOn::Cart => "cart",
+        ReserveOn::Checkout => "checkout",
+    }
+}
+
+/// The word for a kind of movement.
+pub const fn kind(kind: MovementKind) -> &'static str {
+    match kind {
+        MovementKind::Received => "received",
+        MovementKind::Adjusted => "adjusted",
+        MovementKind::Counted => "counted",
+        MovementKind::Reserved => "reserved",
+        MovementKind::Extended => "extended",
+        MovementKind::Released => "released",
+        MovementKind::Expired => "expired",
+        MovementKind::Committed | MovementKind::Purchased => "committed",
+        MovementKind::Fulfilled => "fulfilled",
+        MovementKind::Canceled => "canceled",
+    }
+}
+
+const fn reason(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Received => "received",
+        Reason::Correction => "correction",
+        Reason::Damaged => "damaged",
+        Reason::Shrinkage => "shrinkage",
+        Reason::Restock => "restock",
+        Reason::CycleCount => "cycle_count",
+        Reason::Other => "other",
+    }
+}

@@ -1,0 +1,21 @@
+//! Holdfast: an actor-based, in-memory inventory server, never oversold, journaled before answered.
+//!
+//! This package is the edge: HTTP and JSON, flags and settings. It knows no rule of the shop; those are in
+//! `holdfast-domain`, and order and time are in `holdfast-actors`.
+
+pub mod cli;
+pub mod commands {
+    //! One module for each command of the binary; [`crate::cli`] says which arguments they take.
+    pub mod config;
+    pub mod health;
+    pub mod journal;
+    pub mod serve;
+}
+pub mod config;
+pub mod http;
+pub mod ids;
+pub mod auth {
+    //! Who somebody is: access tokens and passwords. Knows no HTTP.
+    pub mod password;
+    pub mod token;
+}

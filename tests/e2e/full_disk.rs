@@ -1,0 +1,159 @@
+//! A disk that runs full: writes are refused before it is, and what was answered survives when it is.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::json;
+
+use crate::buyers::Buyers;
+use crate::server::{Folder, Server};
+use crate::shop::Shop;
+
+#[tokio::test]
+async fn low_disk_refuses_writes_and_serves_reads() {
+    let folder = Folder::new();
+    let server = folder.start();
+    let mug = Shop::of(&server).product("MUG", 5).await;
+    let sold =
+        Shop::of(&server).purchase(&mug, 1).session("a-guest-session-0001").key("k").send().await.expect(201);
+    server.terminate().expect_code(0);
+
+    let huge = u64::MAX.to_string();
+    let serve = folder.command(&["serve", "--listen", "127.0.0.1:0", "--disk-reserve-bytes", &huge]);
+    let server = Server::start(serve);
+    let shop = Shop::of(&server);
+
+    let new = json!({ "name": "New", "price": 1, "currency": "EUR" });
+    let adjust = json!({ "delta": 1, "reason": "other" });
+    let path = format!("/products/{}", mug.id);
+    for write in [
+        shop.purchase(&mug, 1),
+        shop.purchase(&mug, 1).key("other"),
+        shop.client.post("/products", &new).token(&shop.admin),
+        shop.client.patch(&path, &json!({ "price": 2 })).token(&shop.admin),
+        shop.client.delete(&path).token(&shop.admin),
+        shop.client.post("/inventory/MUG/adjustments", &adjust).token(&shop.admin),
+        shop.client.post("/inventory/MUG/counts", &json!({ "on_hand": 9 })).token(&shop.admin),
+    ] {
+        let refused = write.send().await.expect_problem(503, "overloaded");
+        assert!(refused.header("retry-after").parse::<u32>().is_ok_and(|seconds| seconds > 0));
+    }
+    let replay = shop.purchase(&mug, 1).session("a-guest-session-0001").key("k").send().await.expect(201);
+    assert_eq!(replay.text, sold.text, "an answer that is there already is given");
+    assert_eq!(shop.figures("MUG").await, [5, 4, 0, 1]);
+    shop.read(&mug).await;
+    shop.expect_books("MUG").await;
+    shop.client.get("/products").send().await.expect(200);
+    let health = shop.client.get("/health").send().await.expect(200);
+    assert_eq!(health.body["journal"]["status"], "disk_low");
+    assert!(server.stderr().contains("disk is low"), "{}", server.stderr());
+    server.terminate().expect_code(0);
+}
+
+/// A small disk in memory, gone with its value.
+struct SmallDisk {
+    path: PathBuf,
+}
+
+impl SmallDisk {
+    /// None where mounting is not allowed.
+    fn mount(path: &Path) -> Option<Self> {
+        fs::create_dir_all(path).expect("it can be made");
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", "size=24m", "tmpfs"]).arg(path).output();
+        let is_mounted = mounted.is_ok_and(|mounted| mounted.status.success());
+        is_mounted.then(|| Self { path: path.to_owned() })
+    }
+
+    /// Takes all but `left` bytes.
+    fn fill_but(&self, left: usize) {
+        let mut filler =
+            OpenOptions::new().create(true).append(true).open(self.filler()).expect("it is writable");
+        let piece = vec![0_u8; 64 * 1024];
+        while filler.write_all(&piece).is_ok() {}
+        let taken = filler.metadata().expect("it is there").len();
+        filler.set_len(taken - u64::try_from(left).expect("it is small")).expect("shrinking needs no space");
+    }
+
+    fn make_room(&self) {
+        fs::remove_file(self.filler()).expect("it is there");
+    }
+
+    fn filler(&self) -> PathBuf {
+        self.path.join("filler")
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Lazily: a test that fails may still have its server on it.
+        let _nothing_else_can_be_done = Command::new("umount").arg("-l").arg(&self.path).status();
+    }
+}
+
+#[tokio::test]
+async fn full_disk_stops_the_server_and_loses_nothing_that_was_answered() {
+    let folder = Folder::new();
+    let Some(disk) = SmallDisk::mount(&folder.data()) else {
+        eprintln!(
+            "\n!!! SKIPPED: mounting a small disk needs root; a really full disk was not tried here !!!\n"
+        );
+        return;
+    };
+    let start =
+        || Server::start(folder.command(&["serve", "--listen", "127.0.0.1:0", "--disk-reserve-bytes", "0"]));
+    let server = start();
+    let mut buyers = Buyers::at(&Shop::of(&server)).await;
+    buyers.open(&server);
+    buyers.wait_for_answers(50).await;
+    disk.fill_but(48 * 1024);
+    // They buy until the server says no or is gone.
+    buyers.go_home().await;
+    let ended = server.wait().expect_code(1);
+    assert!(ended.stderr.contains("the journal failed"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("No space left") || ended.stderr.contains("StorageFull"),
+        "{}",
+        ended.stderr
+    );
+
+    disk.make_room();
+    let server = start();
+    let shop = Shop::of(&server);
+    buyers.audit(&shop).await;
+    buyers.ask_again(&shop).await;
+    buyers.audit(&shop).await;
+    server.terminate().expect_code(0);
+    folder.run(&["journal", "verify"]).expect_code(0);
+}
+
+/// The same where nobody may mount: the kernel refuses to let a file grow beyond a limit.
+#[tokio::test]
+async fn file_that_may_not_grow_stops_the_server_and_loses_nothing_that_was_answered() {
+    let folder = Folder::new();
+    let limited = || {
+        let mut shell = Command::new("sh");
+        // In blocks of 512 bytes; without the signal, writing beyond is an error like any other.
+        let line = "trap '' XFSZ; ulimit -f 2048; exec \"$0\" serve --listen 127.0.0.1:0";
+        shell.args(["-c", line, env!("CARGO_BIN_EXE_holdfast")]);
+        folder.prepare(&mut shell);
+        Server::start(shell)
+    };
+    let server = limited();
+    let mut buyers = Buyers::at(&Shop::of(&server)).await;
+    buyers.open(&server);
+    buyers.go_home().await;
+    assert!(buyers.answered_count() > 0);
+    let ended = server.wait().expect_code(1);
+    assert!(ended.stderr.contains("the journal failed"), "{}", ended.stderr);
+
+    let server = folder.start();
+    let shop = Shop::of(&server);
+    buyers.audit(&shop).await;
+    buyers.ask_again(&shop).await;
+    buyers.audit(&shop).await;
+    server.terminate().expect_code(0);
+    folder.run(&["journal", "verify"]).expect_code(0);
+}
