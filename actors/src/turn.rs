@@ -66,6 +66,16 @@ pub(crate) struct Live {
     pub(crate) armed: Option<Timestamp>,
 }
 
+/// What a turn leaves behind.
+struct Entry<'a> {
+    context: &'a Context,
+    events: Vec<Event>,
+    /// The key to settle, with its answer.
+    key: Option<(KeyGuard, &'a Answered)>,
+    position: Position,
+    now: Timestamp,
+}
+
 /// What all turns of one shard share. Lives and dies on the shard's thread.
 pub(crate) struct TurnContext {
     pub(crate) clock: LogClock,
@@ -116,7 +126,8 @@ impl Live {
             None => Ok(self.outcome(&events, command.as_ref(), position, now)),
         };
         if let Some(position) = position {
-            self.record(shared, context, events, key, &answered, position, now);
+            let key = key.map(|key| (key, &answered));
+            self.record(shared, Entry { context, events, key, position, now });
         }
         let reply = Reply { answered, position, is_replayed: false };
         Pending::new(reply, self.ticket, shared.queue.gate().clone())
@@ -141,8 +152,7 @@ impl Live {
             product::apply(&mut self.product, event, now);
         }
         let position = shared.next_position(self.partition);
-        let answered = Ok(Outcome::Deleted);
-        self.record(shared, &Context::system(), events, None, &answered, position, now);
+        self.record(shared, Entry { context: &Context::system(), events, key: None, position, now });
     }
 
     fn decide(&self, wish: Wish, now: Timestamp) -> (Result<Vec<Event>, Refusal>, Option<Command>) {
@@ -166,24 +176,17 @@ impl Live {
     }
 
     /// Pushes one record and publishes what it changed.
-    #[expect(clippy::too_many_arguments, reason = "one record has this many parts, and they meet only here")]
-    fn record(
-        &mut self,
-        shared: &TurnContext,
-        context: &Context,
-        events: Vec<Event>,
-        key: Option<KeyGuard>,
-        answered: &Answered,
-        position: Position,
-        now: Timestamp,
-    ) {
+    fn record(&mut self, shared: &TurnContext, entry: Entry<'_>) {
+        let Entry { context, events, key, position, now } = entry;
         let is_unlisted = events.iter().any(|event| matches!(event, Event::Deleted));
         let turn = Turn {
             request_id: context.request_id.clone(),
             actor: context.actor,
             entity: Entity::Product(self.id),
             previous: self.last_sequence.0,
-            key: key.as_ref().map(|key| KeyedOutcome { key: key.request(), answered: answered.clone() }),
+            key: key
+                .as_ref()
+                .map(|(key, answered)| KeyedOutcome { key: key.request(), answered: (*answered).clone() }),
             events: Events::Product(events),
         };
         self.ticket = shared.push(position, now, &turn);
@@ -206,7 +209,7 @@ impl Live {
             (None, None) => {}
         }
         // After the card: whoever has the answer, even by a retry, also sees what it speaks of.
-        if let Some(key) = key {
+        if let Some((key, answered)) = key {
             key.settle(Kept { answered: answered.clone(), position, ticket: self.ticket }, now);
         }
         self.arm(shared);
