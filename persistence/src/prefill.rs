@@ -1,8 +1,8 @@
 //! Zeros ahead of sled's writes, so that a commit does not change the length of the file.
 //!
 //! A data sync of a file that has grown, or whose new blocks were never written, also commits the file system's own
-//! journal: about 200 µs where one of written blocks takes 95 µs (4 KiB at a time, ext4 on the machine of the README). sled grows its file write
-//! by write; so whenever it has grown into a new segment, each commit fills a piece of the rest of it.
+//! journal, which takes about twice as long. sled grows its file write by write; so whenever it has grown into a
+//! new segment, each commit fills a piece of the rest of it.
 //!
 //! Never beyond the segment: at its opening sled counts segments by the file's length, and a rest of zeros reads as
 //! the same end that a short file has. Never into what sled wrote: the fill begins at the end of the file, on
