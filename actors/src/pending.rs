@@ -40,11 +40,6 @@ impl<T> Pending<T> {
     pub(crate) const fn ticket(&self) -> Ticket {
         self.ticket
     }
-
-    /// The same answer in another shape, still sealed.
-    pub fn map<U>(self, shape: impl FnOnce(T) -> U) -> Pending<U> {
-        Pending { value: shape(self.value), ticket: self.ticket, gate: self.gate }
-    }
 }
 
 /// The ticket of a record that the journal did not take any more. It is never durable.

@@ -54,8 +54,6 @@ pub const EXPIRE_COUNT_MAX: usize = 256;
 pub const LINES_MAX: usize = 100;
 /// How many variants one product may have.
 pub const VARIANTS_MAX: usize = 100;
-/// The place where units are, until there are several.
-pub const LOCATION_MAIN: &str = "main";
 
 /// One product.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -111,13 +111,14 @@ fn create(path: &Path) -> Result<(), Error> {
     sync_folder(parent)
 }
 
-/// Makes the names in a folder durable. Without it a crash may lose a file whose bytes were synced.
+/// [`sync_names`], with an error that says where.
 pub(crate) fn sync_folder(path: &Path) -> Result<(), Error> {
-    File::open(path).and_then(|folder| folder.sync_all()).map_err(|source| Error::Io {
-        doing: "sync folder",
-        path: path.to_owned(),
-        source,
-    })
+    sync_names(path).map_err(|source| Error::Io { doing: "sync folder", path: path.to_owned(), source })
+}
+
+/// Makes the names in a folder durable. Without it a crash may lose a file whose bytes were synced.
+pub(crate) fn sync_names(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
 }
 
 impl Holder {

@@ -9,6 +9,8 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use crate::folder::sync_names;
+
 const KEPT_FOLDER: &str = "journal.before-open";
 
 /// A copy, or the remains of a store, that is not whole: of no use to anybody.
@@ -59,7 +61,7 @@ impl Keepsake {
         let Some(paths) = self.paths.take() else { return Ok(()) };
         // Renamed first: a copy that is removed in part must not be put back.
         fs::rename(paths.kept(), paths.partial())?;
-        sync_folder(&paths.data)?;
+        sync_names(&paths.data)?;
         remove(&paths.partial())
     }
 }
@@ -95,15 +97,15 @@ impl Paths {
             if entry.file_type()?.is_dir() {
                 // sled's folder for large values: frames are kept small enough that it stays empty.
                 fs::create_dir(&copy)?;
-                sync_folder(&copy)?;
+                sync_names(&copy)?;
             } else {
                 fs::copy(entry.path(), &copy)?;
                 File::open(&copy)?.sync_all()?;
             }
         }
-        sync_folder(&partial)?;
+        sync_names(&partial)?;
         fs::rename(&partial, self.kept())?;
-        sync_folder(&self.data)
+        sync_names(&self.data)
     }
 
     /// The copy becomes the store; what sled made of the store goes.
@@ -113,7 +115,7 @@ impl Paths {
             _ => {}
         }
         fs::rename(self.kept(), &self.store)?;
-        sync_folder(&self.data)?;
+        sync_names(&self.data)?;
         remove(&self.partial())
     }
 }
@@ -123,10 +125,6 @@ fn remove(folder: &Path) -> io::Result<()> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         done => done,
     }
-}
-
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]

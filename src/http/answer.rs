@@ -47,8 +47,18 @@ pub fn tagged(mut response: HttpResponse, tag: &str) -> HttpResponse {
     response
 }
 
-/// Whether the client has this version already: `If-None-Match`, compared weakly as RFC 9110 says.
-pub fn is_unchanged(request: &HttpRequest, tag: &str) -> bool {
+/// The answer to a read with its `ETag`: `whole`, or 304 when the client has this version already.
+pub fn unless_unchanged(
+    request: &HttpRequest,
+    tag: &str,
+    whole: impl FnOnce() -> HttpResponse,
+) -> HttpResponse {
+    let response = if is_unchanged(request, tag) { HttpResponse::NotModified().finish() } else { whole() };
+    tagged(response, tag)
+}
+
+/// `If-None-Match`, compared weakly as RFC 9110 says.
+fn is_unchanged(request: &HttpRequest, tag: &str) -> bool {
     entity_tags(request, &IF_NONE_MATCH).is_some_and(|tags| match tags {
         Tags::Any => true,
         Tags::Some(tags) => tags.iter().any(|known| known.tag() == tag),

@@ -149,6 +149,15 @@ pub fn signed_in(request: &HttpRequest) -> Result<Option<Caller>, Problem> {
     }))
 }
 
+/// Whether an admin asks; nobody needs a token to ask.
+///
+/// # Errors
+///
+/// Those of [`signed_in`].
+pub fn is_admin(request: &HttpRequest) -> Result<bool, Problem> {
+    Ok(signed_in(request)?.is_some_and(|caller| caller.is_admin()))
+}
+
 /// The guest session the request came with. A malformed cookie counts as none: the client that keeps it
 /// cannot mend it, a new one can.
 ///

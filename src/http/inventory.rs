@@ -2,12 +2,12 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
-use holdfast_actors::domain::product::{Command, Reason, Status, VariantNo};
+use holdfast_actors::domain::product::{Command, Reason, VariantNo};
 use holdfast_actors::domain::{ProductId, Sku, Units};
 use holdfast_actors::{Answer, Engine, Failure, Inventory, Outcome, StockChange};
 use serde::{Deserialize, Serialize};
 
-use super::caller::{AdminCaller, Caller, signed_in};
+use super::caller::{AdminCaller, Caller, is_admin};
 use super::check::Check;
 use super::field::{Fault, Field, Value};
 use super::json::{Body, Json};
@@ -15,7 +15,7 @@ use super::position::AtLeast;
 use super::problem::Problem;
 use super::shop::Shop;
 use super::values::{Text, Whole};
-use super::{answer, context, view};
+use super::{answer, context, products, view};
 
 /// More units than this are no count but a mistake.
 const COUNT_MAX: i64 = 4_294_967_295;
@@ -144,31 +144,24 @@ pub async fn read(
     sku: web::Path<String>,
     _at_least: AtLeast,
 ) -> Result<HttpResponse, Problem> {
-    let is_admin = signed_in(&request)?.is_some_and(|caller| caller.is_admin());
-    let found = match find(&engine, &sku) {
-        Some((product, variant)) => engine.product(product).await.map(|facts| (product, variant, facts)),
-        None => Err(Failure::NotFound),
-    };
-    let (product, variant, facts) = match found {
-        Ok((_, _, facts)) if facts.description.status == Status::Draft && !is_admin => {
-            return Ok(answer::refused(Failure::NotFound, &engine, None));
-        }
-        Ok(found) => found,
+    let is_admin = is_admin(&request)?;
+    let (product, variant) = find(&engine, &sku).unzip();
+    let facts = match products::visible(&engine, product, is_admin).await {
+        Ok(facts) => facts,
         Err(failure) => return Ok(answer::refused(failure, &engine, None)),
     };
+    let variant = variant.expect("a product that was found was found by its variant");
     let variant = &facts.variants[variant.index()];
     let tag = variant.version.to_string();
-    if answer::is_unchanged(&request, &tag) {
-        return Ok(answer::tagged(HttpResponse::NotModified().finish(), &tag));
-    }
     let inventory = Inventory {
-        product,
+        product: facts.id,
         sku: variant.description.sku.clone(),
         levels: variant.levels,
         version: variant.version,
         updated_at: variant.updated_at,
     };
-    Ok(answer::tagged(answer::json(StatusCode::OK, &view::InventoryView::of(&inventory)), &tag))
+    let whole = || answer::json(StatusCode::OK, &view::InventoryView::of(&inventory));
+    Ok(answer::unless_unchanged(&request, &tag, whole))
 }
 
 /// Adds or removes units that nobody holds.

@@ -14,7 +14,7 @@ use holdfast_actors::domain::product::{
 use holdfast_actors::domain::{Millis, Money, ProductId, Sku};
 use holdfast_actors::{Engine, Failure, ProductFacts};
 
-use super::caller::{AdminCaller, Caller, signed_in};
+use super::caller::{AdminCaller, Caller, is_admin};
 use super::json::Json;
 use super::position::AtLeast;
 use super::problem::Problem;
@@ -65,23 +65,10 @@ pub async fn read(
     path: web::Path<String>,
     _at_least: AtLeast,
 ) -> Result<HttpResponse, Problem> {
-    let is_admin = signed_in(&request)?.is_some_and(|caller| caller.is_admin());
-    let found = match product_id(&path) {
-        Some(id) => engine.product(id).await,
-        None => Err(Failure::NotFound),
-    };
-    Ok(match found {
-        Ok(facts) if facts.description.status == Status::Draft && !is_admin => {
-            answer::refused(Failure::NotFound, &engine, None)
-        }
-        Ok(facts) => {
-            let tag = tag(&facts);
-            if answer::is_unchanged(&request, &tag) {
-                answer::tagged(HttpResponse::NotModified().finish(), &tag)
-            } else {
-                answer::tagged(answer::json(StatusCode::OK, &view::Product::of(&facts)), &tag)
-            }
-        }
+    Ok(match visible(&engine, product_id(&path), is_admin(&request)?).await {
+        Ok(facts) => answer::unless_unchanged(&request, &tag(&facts), || {
+            answer::json(StatusCode::OK, &view::Product::of(&facts))
+        }),
         Err(failure) => answer::refused(failure, &engine, None),
     })
 }
@@ -103,7 +90,8 @@ pub async fn patch(
     let Some(id) = product_id(&path) else {
         return Ok(answer::refused(Failure::NotFound, &engine, None));
     };
-    let version = answer::version_wanted(&request, version_now(&engine, id).await);
+    // Of several tags in `If-Match` the present one is insisted on; the turn compares it again.
+    let version = answer::version_wanted(&request, engine.version(id));
     let Json(patch) = body;
     Ok(match engine.edit(&context, id, version, move |description| patch.apply(description)).await {
         Ok(answer) => {
@@ -130,21 +118,28 @@ pub async fn delete(
     let Some(id) = product_id(&path) else {
         return Ok(answer::refused(Failure::NotFound, &engine, None));
     };
-    let version = answer::version_wanted(&request, version_now(&engine, id).await);
+    // Of several tags in `If-Match` the present one is insisted on; the turn compares it again.
+    let version = answer::version_wanted(&request, engine.version(id));
     Ok(match engine.command(&context, id, Command::Delete { version }).await {
         Ok(answer) => answer::written(HttpResponse::NoContent().finish(), &answer),
         Err(failure) => answer::refused(failure, &engine, Some(id)),
     })
 }
 
+/// The product of that id, as far as the caller may see it: drafts are for admins.
+pub(super) async fn visible(
+    engine: &Engine,
+    id: Option<ProductId>,
+    is_admin: bool,
+) -> Result<ProductFacts, Failure> {
+    let facts = engine.product(id.ok_or(Failure::NotFound)?).await?;
+    let is_hidden = facts.description.status == Status::Draft && !is_admin;
+    if is_hidden { Err(Failure::NotFound) } else { Ok(facts) }
+}
+
 /// The product that a path names; text that is no id names nothing.
 pub(super) fn product_id(path: &str) -> Option<ProductId> {
     Id::<values::Product>::parse(path).map(|id| ProductId(id.uuid().as_u128()))
-}
-
-/// Which of several tags in `If-Match` to insist on; the turn compares it again.
-async fn version_now(engine: &Engine, id: ProductId) -> Option<u32> {
-    engine.product(id).await.ok().map(|facts| facts.version)
 }
 
 /// The tag changes with the description and with every movement; the first part is the version alone.

@@ -30,6 +30,12 @@ impl Engine {
         Ok(facts)
     }
 
+    /// The version of a product's description now, durable or not: for comparing, not for showing.
+    #[must_use]
+    pub fn version(&self, product: ProductId) -> Option<u32> {
+        self.inner.directory.card(product).map(|card| card.info().version)
+    }
+
     /// The product and the variant that a sku names.
     #[must_use]
     pub fn find(&self, sku: &Sku) -> Option<(ProductId, VariantNo)> {

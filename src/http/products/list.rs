@@ -10,7 +10,7 @@ use holdfast_actors::{Engine, Failure, ProductFacts};
 use serde::{Deserialize, Serialize};
 
 use super::body::StatusWord;
-use crate::http::caller::signed_in;
+use crate::http::caller::is_admin;
 use crate::http::cursor::Cursors;
 use crate::http::position::AtLeast;
 use crate::http::problem::{Code, Problem};
@@ -57,7 +57,7 @@ pub async fn list(
     filter: Query<Filter>,
     _at_least: AtLeast,
 ) -> Result<HttpResponse, Problem> {
-    let is_admin = signed_in(&request)?.is_some_and(|caller| caller.is_admin());
+    let is_admin = is_admin(&request)?;
     if filter.status.is_some_and(|status| status != StatusWord::Active) && !is_admin {
         return Err(Problem::new(Code::Forbidden, "Only an admin may list what is not active."));
     }
@@ -103,7 +103,8 @@ async fn collect(
                 continue;
             }
             if found.len() == limit {
-                return Ok((found.clone(), found.last().map(|facts| facts.id)));
+                let next = found.last().map(|facts| facts.id);
+                return Ok((found, next));
             }
             found.push(facts);
         }
@@ -120,12 +121,8 @@ fn unpack(cursors: &Cursors, list: &str, cursor: &str) -> Result<ProductId, Prob
 fn finish(request: &HttpRequest, body: &Page<'_>) -> HttpResponse {
     let bytes = serde_json::to_vec(body).expect("a view has string keys and plain values");
     let tag = &blake3::hash(&bytes).to_hex()[..32];
-    let response = if answer::is_unchanged(request, tag) {
-        HttpResponse::NotModified().finish()
-    } else {
-        HttpResponse::build(StatusCode::OK).content_type("application/json").body(bytes)
-    };
-    let mut response = answer::tagged(response, tag);
+    let whole = || HttpResponse::build(StatusCode::OK).content_type("application/json").body(bytes);
+    let mut response = answer::unless_unchanged(request, tag, whole);
     response.headers_mut().insert(X_CACHE, HeaderValue::from_static("bypass"));
     response
 }
