@@ -1,12 +1,15 @@
 //! Auditor: books kept from the answers alone, and their comparison with the server's.
 //!
 //! It believes nothing the server says about itself: an acknowledged sale is a fact, and everything else
-//! must follow from the facts. Pure: no socket, no clock. Fed by `sale` and `crash`.
+//! must follow from the facts. Pure: no socket, no clock. Purchases are judged here, for `sale` and `crash`; orders and
+//! holds in `auditor::orders`.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::findings::{Findings, Invariant};
 use crate::shop::{Figures, Movement, Problem, Receipt};
+
+pub(crate) mod orders;
 
 /// One answer to a purchase, read.
 #[derive(Debug, Clone, PartialEq, Eq)]

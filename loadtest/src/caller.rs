@@ -45,6 +45,11 @@ impl Caller {
         self.token = Some(token);
     }
 
+    /// What it sends with every call.
+    pub(crate) fn token(&self) -> Option<&str> {
+        self.token.as_deref()
+    }
+
     /// A second caller with the same rights and its own connection.
     pub(crate) fn twin(&self) -> Self {
         Self { address: self.address, host: self.host.clone(), token: self.token.clone(), open: None }

@@ -4,18 +4,30 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
 use anyhow::{Context, bail, ensure};
-use clap::{Parser, Subcommand};
+use clap::{ArgGroup, Parser, Subcommand};
 use serde::Serialize;
 
+use crate::checkout::{self, CheckoutPlan};
 use crate::crash::{self, CrashPlan};
 use crate::floor::{self, FloorPlan};
+use crate::last_unit::{self, LastUnitPlan};
+use crate::numbers::Chance;
 use crate::sale::{self, SalePlan, Target};
 use crate::server::{self, ServerPlan};
+use crate::storm::{self, StormPlan};
+use crate::victim::Process;
 use crate::{binary, floor_server, guard, report};
 
 const CONNECTIONS: [usize; 2] = [64, 256];
 const CONNECTIONS_MAX: usize = 10_000;
 const CRASH_CONNECTIONS: usize = 32;
+const CHECKOUT_CONNECTIONS: usize = 32;
+const STORM_BUYERS: usize = 8;
+const STORM_SAMPLES: usize = 20;
+/// How long after the last deadline the last hold may take to end.
+const PATIENCE_MS: u64 = 15_000;
+const PRODUCTS_MAX: usize = 1_000_000;
+const RESERVATIONS_MAX: usize = 10_000_000;
 const GENERATOR_THREADS_MAX: usize = 64;
 
 /// A flash sale against Holdfast over HTTP, measured and audited.
@@ -24,31 +36,64 @@ const GENERATOR_THREADS_MAX: usize = 64;
 /// and at 256 connections. Exits 1 when an invariant breaks.
 #[derive(Debug, Parser)]
 #[command(version)]
+#[command(group(ArgGroup::new("scenario").args(["crash", "floor", "checkout", "last_unit", "expiry_storm"])))]
+// An option asks for a group and not for one flag: what a flag conflicts with would cancel the demand for it.
+#[command(group(ArgGroup::new("comparing").args(["floor"])))]
+#[command(group(ArgGroup::new("visiting").args(["checkout"])))]
+#[command(group(ArgGroup::new("storming").args(["expiry_storm"])))]
+#[command(group(ArgGroup::new("killing").args(["crash", "checkout"])))]
+#[command(group(ArgGroup::new("in_rounds").args(["floor", "last_unit"])))]
+#[command(group(ArgGroup::new("spread").args(["checkout", "expiry_storm"])))]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
 
     /// Kill the server under load, again and again, and audit what it remembers
-    #[arg(long, conflicts_with_all = ["floor", "url"])]
+    #[arg(long, conflicts_with = "url")]
     crash: bool,
-    /// How often to kill it [default: 20; 3 with --short]
-    #[arg(long, requires = "crash")]
+    /// How often to kill it [default: 20; 3 with --short; checkout: 0]
+    #[arg(long, requires = "killing", conflicts_with = "url")]
     kills: Option<u32>,
-    /// Repeat a crash run: the seed it printed
-    #[arg(long, requires = "crash")]
+    /// Repeat a crash or checkout run: the seed it printed
+    #[arg(long, requires = "killing")]
     seed: Option<u64>,
+
+    /// Whole visits: carts, orders, payments, reservations, all soon to lapse; with --kills the server dies meanwhile
+    #[arg(long)]
+    checkout: bool,
+    /// Customers of a checkout run, after the last kill [default: 20000; 1000 with --short]
+    #[arg(long, requires = "visiting")]
+    customers: Option<u64>,
+
+    /// Two buyers, one unit, again and again: exactly one may get it
+    #[arg(long)]
+    last_unit: bool,
+
+    /// Very many reservations lapse within one second, while others buy
+    #[arg(long)]
+    expiry_storm: bool,
+    /// How many reservations [default: 100000; 5000 with --short]
+    #[arg(long, requires = "storming")]
+    reservations: Option<usize>,
+    /// Seconds from the first batch of reservations to the storm [default: 15; 5 with --short]
+    #[arg(long, requires = "storming")]
+    lapse_after: Option<u32>,
+
+    /// Products [default: checkout 10000, 500 with --short; expiry storm: 1000]
+    #[arg(long, requires = "spread")]
+    products: Option<usize>,
 
     /// Compare with a bare actix-web endpoint, row by row
     #[arg(long, conflicts_with = "url")]
     floor: bool,
-    /// Rounds of the comparison [default: 5; 2 with --short]
-    #[arg(long, requires = "floor")]
+    /// Rounds of the comparison [default: 5; 2 with --short], or of the last unit [default: 1000; 50 with --short]
+    #[arg(long, requires = "in_rounds")]
     rounds: Option<u32>,
     /// Seconds of each measurement, after half a second of warm-up [default: 3; 0.5 with --short]
-    #[arg(long, requires = "floor")]
+    #[arg(long, requires = "comparing")]
     seconds: Option<f64>,
     /// Exit 1 when a row is below its must
-    #[arg(long, requires = "floor")]
+    #[arg(long, requires = "comparing")]
     enforce: bool,
 
     /// Sell at a running server instead of starting one
@@ -64,7 +109,7 @@ struct Cli {
     #[arg(long, requires = "url")]
     i_own_this_server: bool,
 
-    /// Open connections; one sale for each [default: 64,256; crash: 32]
+    /// Open connections; one sale for each [default: 64,256; crash, checkout: 32; expiry storm: 8]
     #[arg(long, value_delimiter = ',')]
     connections: Vec<usize>,
     /// Units for sale [default: 10000; 1000 with --short]
@@ -136,6 +181,9 @@ pub(crate) fn run() -> anyhow::Result<bool> {
         Some(Command::FloorOnly) => floor::drive_floor_only(&cli.floor_plan()?).map(|()| true),
         None if cli.crash => cli.crash(),
         None if cli.floor => cli.floor(),
+        None if cli.checkout => cli.checkout(),
+        None if cli.last_unit => cli.last_unit(),
+        None if cli.expiry_storm => cli.expiry_storm(),
         None => cli.sale(),
     }
 }
@@ -155,27 +203,11 @@ impl Cli {
             generator_threads: self.generator_threads.unwrap_or(1),
         };
         ensure!(plan.units > 0 && plan.buyers > 0, "a sale needs units and buyers");
-        let (target, folder) = match &self.url {
-            Some(url) => (self.running(url)?, None),
-            None => {
-                let server_plan = self.server_plan()?;
-                let server = server_plan.start(0)?;
-                let target = Target {
-                    address: server.address,
-                    host: server.address.to_string(),
-                    email: server::EMAIL.into(),
-                    password: server::PASSWORD.into(),
-                    process: Some(server.process),
-                };
-                (target, Some(server_plan))
-            }
-        };
-        let reports = sale::run(&plan, &target)?;
-        let is_passed = reports.iter().all(|report| report.findings.is_clean());
-        if let (false, Some(server_plan)) = (is_passed, folder) {
-            keep(&server_plan);
-        }
-        self.finish("sale", &plan, &reports, is_passed)
+        self.with_server(|target| {
+            let reports = sale::run(&plan, target)?;
+            let is_passed = reports.iter().all(|report| report.findings.is_clean());
+            self.finish("sale", &plan, &reports, is_passed)
+        })
     }
 
     fn crash(&self) -> anyhow::Result<bool> {
@@ -187,10 +219,62 @@ impl Cli {
         let server_plan = self.server_plan()?;
         let crash_report = crash::run(&plan, &server_plan)?;
         let is_passed = crash_report.findings.is_clean();
-        if !is_passed {
-            keep(&server_plan);
+        keeping(&server_plan, self.finish("crash", &plan, &crash_report, is_passed))
+    }
+
+    fn checkout(&self) -> anyhow::Result<bool> {
+        let plan = CheckoutPlan {
+            products: self.products.unwrap_or(if self.short { 500 } else { 10_000 }),
+            customers: self.customers.unwrap_or(if self.short { 1_000 } else { 20_000 }),
+            connections: self.connections.first().copied().unwrap_or(CHECKOUT_CONNECTIONS),
+            kills: self.kills.unwrap_or(0),
+            seed: self.seed.unwrap_or_else(crash::fresh_seed),
+            patience_ms: PATIENCE_MS,
+        };
+        ensure!((1..=PRODUCTS_MAX).contains(&plan.products), "--products takes 1 to {PRODUCTS_MAX}");
+        let finish = |report: &checkout::CheckoutReport| {
+            self.finish("checkout", &plan, report, report.findings.is_clean())
+        };
+        if plan.kills == 0 {
+            let nobody: Option<&mut Process<'_>> = None;
+            return self.with_server(|target| finish(&checkout::run(&plan, target, nobody)?));
         }
-        self.finish("crash", &plan, &crash_report, is_passed)
+        let server_plan = self.server_plan()?;
+        let mut victim = Process::start(&server_plan, &mut Chance::new(plan.seed))?;
+        let target = victim.target();
+        keeping(&server_plan, finish(&checkout::run(&plan, &target, Some(&mut victim))?))
+    }
+
+    fn last_unit(&self) -> anyhow::Result<bool> {
+        let rounds = self.rounds.unwrap_or(if self.short { 50 } else { 1_000 });
+        let plan = LastUnitPlan { rounds: usize::try_from(rounds).context("--rounds")? };
+        ensure!((1..=PRODUCTS_MAX).contains(&plan.rounds), "--rounds takes 1 to {PRODUCTS_MAX}");
+        self.with_server(|target| {
+            let report = last_unit::run(&plan, target)?;
+            self.finish("last unit", &plan, &report, report.findings.is_clean())
+        })
+    }
+
+    fn expiry_storm(&self) -> anyhow::Result<bool> {
+        let plan = StormPlan {
+            reservations: self.reservations.unwrap_or(if self.short { 5_000 } else { 100_000 }),
+            products: self.products.unwrap_or(1_000),
+            buyers: self.connections.first().copied().unwrap_or(STORM_BUYERS),
+            lapse_seconds: self.lapse_after.unwrap_or(if self.short { 5 } else { 15 }),
+            before_ms_min: if self.short { 1_000 } else { 2_000 },
+            samples: STORM_SAMPLES,
+            patience_ms: PATIENCE_MS,
+        };
+        ensure!((1..=PRODUCTS_MAX).contains(&plan.products), "--products takes 1 to {PRODUCTS_MAX}");
+        ensure!(
+            (1..=RESERVATIONS_MAX).contains(&plan.reservations),
+            "--reservations takes 1 to {RESERVATIONS_MAX}"
+        );
+        ensure!((2..=3_600).contains(&plan.lapse_seconds), "--lapse-after takes 2 to 3600");
+        self.with_server(|target| {
+            let report = storm::run(&plan, target)?;
+            self.finish("expiry storm", &plan, &report, report.findings.is_clean())
+        })
     }
 
     fn floor(&self) -> anyhow::Result<bool> {
@@ -227,6 +311,16 @@ impl Cli {
         Ok(is_passed)
     }
 
+    /// Runs `scenario` at the server of `--url`, or at one of ours; what that leaves behind is kept when it failed.
+    fn with_server(&self, scenario: impl FnOnce(&Target) -> anyhow::Result<bool>) -> anyhow::Result<bool> {
+        if let Some(url) = &self.url {
+            return scenario(&self.running(url)?);
+        }
+        let server_plan = self.server_plan()?;
+        let server = server_plan.start(0)?;
+        keeping(&server_plan, scenario(&server::target(&server)))
+    }
+
     fn server_plan(&self) -> anyhow::Result<ServerPlan> {
         let mut environment = Vec::with_capacity(self.server_env.len());
         for setting in &self.server_env {
@@ -248,9 +342,13 @@ impl Cli {
     }
 }
 
-fn keep(server_plan: &ServerPlan) {
-    guard::keep(server_plan.folder());
-    eprintln!("the server's folder and log are kept in {}", server_plan.folder().display());
+/// Keeps the server's folder for somebody to look into, when a check failed.
+fn keeping(server_plan: &ServerPlan, is_passed: anyhow::Result<bool>) -> anyhow::Result<bool> {
+    if matches!(is_passed, Ok(false)) {
+        guard::keep(server_plan.folder());
+        eprintln!("the server's folder and log are kept in {}", server_plan.folder().display());
+    }
+    is_passed
 }
 
 /// The address and the `Host` of `url`; refuses one on another machine unless `is_owned`.
@@ -288,6 +386,14 @@ mod tests {
             "loadtest --crash --url http://127.0.0.1:1 --email a --password b",
             "loadtest --url http://127.0.0.1:1",
             "loadtest --enforce",
+            "loadtest --checkout --last-unit",
+            "loadtest --expiry-storm --floor",
+            "loadtest --expiry-storm --kills 3",
+            "loadtest --checkout --kills 1 --url http://127.0.0.1:1 --email a --password b",
+            "loadtest --crash --products 3",
+            "loadtest --checkout --reservations 3",
+            "loadtest --crash --customers 3",
+            "loadtest --checkout --enforce",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
         }
@@ -296,6 +402,10 @@ mod tests {
             "loadtest --crash --kills 3 --seed 7",
             "loadtest --floor --enforce",
             "loadtest floor-server",
+            "loadtest --checkout --kills 3 --seed 7 --products 9 --customers 5 --short",
+            "loadtest --checkout --url http://127.0.0.1:1 --email a --password b",
+            "loadtest --last-unit --rounds 3",
+            "loadtest --expiry-storm --reservations 9 --products 3 --lapse-after 4",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }

@@ -3,23 +3,20 @@
 //! SIGKILL at seeded moments; restart on the same folder and port; those who know their key ask again; then
 //! the auditor compares every answer since the first round with the books. Called by `main`.
 
-use std::net::{SocketAddr, TcpListener};
-use std::sync::mpsc;
-use std::thread;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::Context;
 use serde::Serialize;
 
-use crate::caller::Caller;
 use crate::engine::Engine;
 use crate::findings::{Findings, Violation};
-use crate::guard;
 use crate::numbers::{self, Chance};
 use crate::report;
 use crate::sale::run_id;
-use crate::server::{self, Server, ServerPlan};
+use crate::server::ServerPlan;
 use crate::shop::Shop;
+use crate::victim::{self, Process, Restart, Victim};
 use crate::wire::Style;
 
 pub(crate) mod buyers;
@@ -34,19 +31,11 @@ const PLENTIFUL_STOCK: u32 = 200_000;
 const SCARCE_STOCK: std::ops::Range<u64> = 100..2_500;
 const ANSWERS_BEFORE_KILL: std::ops::Range<u64> = 200..4_000;
 const KILL_DELAY_US_MAX: u64 = 3_000;
-/// In so many per cent of the restarts the server is killed once more before it is ready.
-const RECOVERY_KILL_PERCENT: u64 = 30;
-const RECOVERY_KILL_US_MAX: u64 = 60_000;
-const RECOVERY_KILLS_MAX: u32 = 3;
 /// Keyed purchases answered earlier that are asked again after each restart.
 const REPLAYS: usize = 50;
 const LOAD_S_MAX: u64 = 60;
 const RETRY_S_MAX: u64 = 60;
 const READY_S_MAX: u64 = 120;
-/// Below the range that the kernel gives to outgoing connections: while the server is down, no client's
-/// own port can take its place.
-const PORTS: std::ops::Range<u64> = 20_000..30_000;
-const PORT_TRIES: usize = 100;
 
 /// How often to kill.
 #[derive(Debug, Serialize)]
@@ -100,10 +89,9 @@ pub(crate) fn fresh_seed() -> u64 {
 pub(crate) fn run(plan: &CrashPlan, server_plan: &ServerPlan) -> anyhow::Result<CrashReport> {
     println!("crash: {} kills, {} connections, --seed {}", plan.kills, plan.connections, plan.seed);
     let mut chance = Chance::new(plan.seed);
-    let port = free_port(&mut chance)?;
-    let mut server = server_plan.start(port)?;
-    let mut shop = enter(&server)?;
-    let style = Style { host: server.address.to_string(), run: run_id() };
+    let mut victim = Process::start(server_plan, &mut chance)?;
+    let mut shop = enter(&victim)?;
+    let style = Style { host: victim.address().to_string(), run: run_id() };
     let mut market = Market::new(&style);
     for number in 0..PLENTIFUL_PRODUCTS {
         market.offer(shop.create_product(&format!("plenty-{}-{number}", style.run), PLENTIFUL_STOCK)?);
@@ -114,15 +102,13 @@ pub(crate) fn run(plan: &CrashPlan, server_plan: &ServerPlan) -> anyhow::Result<
         let stock = u32::try_from(chance.between(SCARCE_STOCK.start, SCARCE_STOCK.end)).context("stock")?;
         market.offer(shop.create_product(&format!("scarce-{}-{number}", style.run), stock)?);
         let before = market.tally();
-        load_and_kill(plan, &server, &mut market, &mut chance)?;
+        load_and_kill(plan, &mut victim, &mut market, &mut chance)?;
         let load = market.tally();
         let (unknown, keyed) = market.close_round();
-        let recovery_kills;
-        let ready_in;
-        (server, recovery_kills, ready_in) = restart(server_plan, port, &mut chance)?;
-        shop = enter(&server)?;
+        let Restart { recovery_kills, ready_in } = victim.restart(&mut chance)?;
+        shop = enter(&victim)?;
         let replays = market.choose_replays(REPLAYS, &mut chance);
-        retry(plan, server.address, &mut market, &keyed, &replays)?;
+        retry(plan, victim.address(), &mut market, &keyed, &replays)?;
         let movements = audit(&mut market, &mut shop)?;
         let kill = Kill {
             answers: load.answers - before.answers,
@@ -144,8 +130,8 @@ pub(crate) fn run(plan: &CrashPlan, server_plan: &ServerPlan) -> anyhow::Result<
             break;
         }
     }
-    guard::kill(server.process);
     print!("{}", report::verdict(&market.findings));
+    victim.kill()?;
     let violations = market.findings.violations();
     Ok(CrashReport { seed: plan.seed, kills, violations, findings: market.findings })
 }
@@ -153,55 +139,23 @@ pub(crate) fn run(plan: &CrashPlan, server_plan: &ServerPlan) -> anyhow::Result<
 /// Buys until the seeded number of answers has come, and kills the server a moment later.
 fn load_and_kill(
     plan: &CrashPlan,
-    server: &Server,
+    victim: &mut Process<'_>,
     market: &mut Market,
     chance: &mut Chance,
 ) -> anyhow::Result<()> {
     let answers = chance.between(ANSWERS_BEFORE_KILL.start, ANSWERS_BEFORE_KILL.end);
     let delay = Duration::from_micros(chance.between(0, KILL_DELAY_US_MAX));
-    let mut engine = Engine::connect(server.address, plan.connections, market.template())?;
-    let (sender, receiver) = mpsc::channel();
-    thread::scope(|scope| {
-        let buyers = scope.spawn(|| {
-            let mut rush = Rush::new(market, chance, answers, sender);
-            engine.run(&mut rush, Instant::now() + Duration::from_secs(LOAD_S_MAX))
-        });
-        let is_reached = receiver.recv_timeout(Duration::from_secs(LOAD_S_MAX)).is_ok();
-        thread::sleep(delay);
-        let has_died = guard::exit_status(server.process);
-        guard::kill(server.process);
-        buyers.join().map_err(|_| anyhow!("the buyers' thread panicked"))??;
-        if let Some(status) = has_died {
-            bail!("the server ended by itself under load: {status}");
-        }
-        if !is_reached {
-            bail!("the server did not give {answers} answers within {LOAD_S_MAX} s");
-        }
-        Ok(())
+    let mut engine = Engine::connect(victim.address(), plan.connections, market.template())?;
+    let patience = Duration::from_secs(LOAD_S_MAX);
+    victim::kill_under_load(victim, delay, patience, |trigger| {
+        let mut rush = Rush::new(market, chance, answers, trigger);
+        engine.run(&mut rush, Instant::now() + patience)
     })
+    .with_context(|| format!("kill the server at {answers} answers"))
 }
 
-/// Starts the server again, sometimes killing it while it recovers.
-///
-/// Returns how often it did so, and how long the last start took until ready.
-fn restart(plan: &ServerPlan, port: u16, chance: &mut Chance) -> anyhow::Result<(Server, u32, Duration)> {
-    let mut kills = 0;
-    while kills < RECOVERY_KILLS_MAX && chance.happens(RECOVERY_KILL_PERCENT) {
-        let starting = plan.spawn(port)?;
-        thread::sleep(Duration::from_micros(chance.between(0, RECOVERY_KILL_US_MAX)));
-        starting.kill();
-        kills += 1;
-    }
-    let started_at = Instant::now();
-    let server = plan.start(port)?;
-    Ok((server, kills, started_at.elapsed()))
-}
-
-fn enter(server: &Server) -> anyhow::Result<Shop> {
-    let mut shop = Shop::new(Caller::new(server.address, server.address.to_string()));
-    shop.wait_ready(Duration::from_secs(READY_S_MAX))?;
-    shop.log_in(server::EMAIL, server::PASSWORD)?;
-    Ok(shop)
+fn enter(victim: &Process<'_>) -> anyhow::Result<Shop> {
+    Shop::enter(&victim.target(), Duration::from_secs(READY_S_MAX))
 }
 
 /// Asks again, with the same keys: what was in flight twice, and some of what was answered once more.
@@ -234,16 +188,6 @@ fn audit(market: &mut Market, shop: &mut Shop) -> anyhow::Result<u64> {
         movements_read += numbers::count(movements.len());
     }
     Ok(movements_read)
-}
-
-fn free_port(chance: &mut Chance) -> anyhow::Result<u16> {
-    for _ in 0..PORT_TRIES {
-        let port = u16::try_from(chance.between(PORTS.start, PORTS.end)).context("a port")?;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return Ok(port);
-        }
-    }
-    bail!("no free port between {} and {}", PORTS.start, PORTS.end)
 }
 
 const COLUMNS: [&str; 13] = [

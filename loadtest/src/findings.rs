@@ -1,6 +1,6 @@
 //! Findings: the invariants the auditor checks, by name, and what it found against them.
 //!
-//! The numbers INV-… are those of the design, section 2. Filled by `auditor` and `crash`, printed by `report`.
+//! The numbers INV-… are those of the design, section 2. Filled by `auditor` and the scenarios, printed by `report`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -30,6 +30,22 @@ pub(crate) enum Invariant {
     BookedStaysBooked,
     OneKeyOneOutcome,
     ReplayIsMarked,
+    CartIsAsAsked,
+    OrderIsAsAsked,
+    DeadlineIsKept,
+    AcknowledgedOrderIsThere,
+    OrderIsMadeOnce,
+    OrderIsAsAcknowledged,
+    ReservationIsAsAcknowledged,
+    NothingElseIsOrdered,
+    OrderHasItsUnits,
+    HoldsEnd,
+    CommittedIsWhatOrdersSay,
+    CommittedIsWhatBuyersWereTold,
+    OnHandIsTheRest,
+    MovementsReplay,
+    OneWinsTheLastUnit,
+    EveryUnitIsBack,
 }
 
 impl Invariant {
@@ -53,6 +69,28 @@ impl Invariant {
             Self::BookedStaysBooked => "INV-7: what was on the books stays there",
             Self::OneKeyOneOutcome => "INV-5: one idempotency key, one outcome",
             Self::ReplayIsMarked => "a replayed answer says Idempotent-Replayed: true",
+            Self::CartIsAsAsked => "a cart has the lines that were put into it",
+            Self::OrderIsAsAsked => {
+                "an order or reservation has the lines and the status that were asked for"
+            }
+            Self::DeadlineIsKept => "a hold lives until its deadline, and no moment longer",
+            Self::AcknowledgedOrderIsThere => "INV-8: an acknowledged order or reservation is there",
+            Self::OrderIsMadeOnce => "one request makes one order",
+            Self::OrderIsAsAcknowledged => "an order is as its buyer was told, or further by a legal step",
+            Self::ReservationIsAsAcknowledged => "a reservation is as its buyer was told, or lapsed since",
+            Self::NothingElseIsOrdered => "INV-10: there is no order that nobody asked for",
+            Self::OrderHasItsUnits => "INV-10: every line of a confirmed order has its units on the ledger",
+            Self::HoldsEnd => "INV-6: nothing is held once every deadline has passed",
+            Self::CommittedIsWhatOrdersSay => {
+                "INV-2: committed is the units of confirmed, unfulfilled orders"
+            }
+            Self::CommittedIsWhatBuyersWereTold => {
+                "INV-8: committed is what the buyers' own answers add up to"
+            }
+            Self::OnHandIsTheRest => "INV-4: on_hand is what came in less what was fulfilled",
+            Self::MovementsReplay => "INV-7: the movements of a sku replay to its figures",
+            Self::OneWinsTheLastUnit => "one of two buyers gets the last unit, the other is told why not",
+            Self::EveryUnitIsBack => "every unit of a lapsed hold can be sold again",
         }
     }
 }
@@ -90,6 +128,16 @@ impl Findings {
     pub(crate) fn check(&mut self, invariant: Invariant, is_true: bool, example: fmt::Arguments<'_>) {
         if !is_true {
             self.add(invariant, example);
+        }
+    }
+
+    /// Takes over what somebody else found.
+    pub(crate) fn absorb(&mut self, other: Self) {
+        for (invariant, broken) in other.by_invariant {
+            let mine = self.by_invariant.entry(invariant).or_default();
+            mine.times += broken.times;
+            let room = EXAMPLES_MAX - mine.examples.len();
+            mine.examples.extend(broken.examples.into_iter().take(room));
         }
     }
 
@@ -132,5 +180,19 @@ mod tests {
         assert_eq!(violations.len(), 1);
         assert_eq!((violations[0].times, violations[0].examples.len()), (11, EXAMPLES_MAX));
         assert!(violations[0].invariant.contains("oversold"));
+    }
+
+    #[test]
+    fn what_others_found_is_counted_in_full() {
+        let (mut mine, mut theirs) = (Findings::default(), Findings::default());
+        mine.add(Invariant::NeverOversold, 1);
+        for n in 0..7 {
+            theirs.add(Invariant::NeverOversold, n);
+        }
+        theirs.add(Invariant::HoldsEnd, "late");
+        mine.absorb(theirs);
+        let violations = mine.violations();
+        assert_eq!((violations[0].times, violations[0].examples.len()), (8, EXAMPLES_MAX));
+        assert_eq!(mine.broken(), [Invariant::NeverOversold, Invariant::HoldsEnd]);
     }
 }

@@ -1,31 +1,38 @@
 //! The customer of Holdfast: a flash sale over real HTTP, measured, and audited by books of its own.
 //!
 //! Speaks HTTP only and shares no type with the server. In the order one should read them: what may be
-//! asked (`cli`), who is asked (`server`, `binary`, `guard`), how (`wire`, `engine`, `caller`, `shop`), what
-//! for (`sale`, `floor`, `crash`), and who judges (`auditor`, `findings`, `report`).
+//! asked (`cli`), who is asked (`server`, `binary`, `guard`, `victim`), how (`wire`, `engine`, `caller`, `shop`), what
+//! for (`sale`, `floor`, `crash`, `checkout`, `last_unit`, `storm`), and who judges (`claims`, `auditor`, `findings`,
+//! `report`).
 
 mod cli;
 
 mod binary;
 mod guard;
 mod server;
+mod victim;
 
 mod caller;
 mod engine;
 mod shop;
 mod wire;
 
+mod checkout;
 mod crash;
 mod floor;
 mod floor_server;
+mod last_unit;
 mod sale;
+mod storm;
 
 mod auditor;
+mod claims;
 mod findings;
 mod report;
 
 mod cpu;
 mod numbers;
+mod wall_clock;
 
 #[cfg(test)]
 mod fake_shop;

@@ -16,6 +16,7 @@ use anyhow::{Context, bail};
 use rustix::fs::statfs;
 
 use crate::caller::Caller;
+use crate::sale::Target;
 use crate::shop::Shop;
 use crate::{binary, guard};
 
@@ -51,6 +52,17 @@ pub(crate) struct Starting {
 pub(crate) struct Server {
     pub(crate) process: u32,
     pub(crate) address: SocketAddr,
+}
+
+/// A server of ours, as somebody to buy from.
+pub(crate) fn target(server: &Server) -> Target {
+    Target {
+        address: server.address,
+        host: server.address.to_string(),
+        email: EMAIL.into(),
+        password: PASSWORD.into(),
+        process: Some(server.process),
+    }
 }
 
 impl ServerPlan {

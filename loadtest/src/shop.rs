@@ -1,23 +1,30 @@
 //! Shop: the few calls of the HTTP API that the load test makes besides buying, and the names of the
 //! fields it relies on.
 //!
-//! Every assumption about the server's JSON is in this file. Called by the scenarios; judges nothing.
+//! Every assumption about the server's JSON is in this file and, for carts, orders and reservations, in
+//! `shop/orders.rs`. Called by the scenarios; judges nothing.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail, ensure};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::caller::Caller;
+use crate::caller::{Caller, Reply};
+use crate::sale::Target;
+
+pub(crate) mod orders;
 
 /// The API takes at most this many units in one line.
 const UNITS_MAX: u32 = 1_000_000;
+/// Of one unit of everything, in cents.
+pub(crate) const PRICE: i64 = 1_999;
 const PAGE_ROWS: usize = 200;
 const READY_POLL_MS: u64 = 2;
-/// Connections used to create many products: group commit makes them cheap together.
-const CREATORS: usize = 16;
+/// Connections used for many calls of one kind: group commit makes them cheap together.
+const CALLERS: usize = 16;
 
 /// The shop as its administrator sees it.
 #[derive(Debug)]
@@ -31,6 +38,17 @@ pub(crate) struct Product {
     pub(crate) id: String,
     pub(crate) sku: String,
     pub(crate) stock: u32,
+}
+
+/// A product to be made, and the terms of its holds.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Wanted {
+    pub(crate) sku: String,
+    pub(crate) stock: u32,
+    /// How long a cart holds its units; the server's default where there is none.
+    pub(crate) hold_seconds: Option<u32>,
+    /// Held from the order on, and not from the cart on.
+    pub(crate) is_held_at_checkout: bool,
 }
 
 /// A purchase as the server confirms it.
@@ -86,6 +104,27 @@ impl Shop {
         Self { caller }
     }
 
+    /// Comes in as the administrator of `target`, once it is ready.
+    ///
+    /// # Errors
+    ///
+    /// When the server is not ready within `patience`, or refuses.
+    pub(crate) fn enter(target: &Target, patience: Duration) -> anyhow::Result<Self> {
+        let mut shop = Self::new(Caller::new(target.address, target.host.clone()));
+        shop.wait_ready(patience)?;
+        shop.log_in(&target.email, &target.password)?;
+        Ok(shop)
+    }
+
+    /// The administrator's token.
+    ///
+    /// # Errors
+    ///
+    /// Before the log-in.
+    pub(crate) fn token(&self) -> anyhow::Result<&str> {
+        self.caller.token().context("nobody has logged in")
+    }
+
     /// Waits until `/health/ready` answers 200.
     ///
     /// # Errors
@@ -127,25 +166,7 @@ impl Shop {
     ///
     /// When the server does not make it, or not under that SKU.
     pub(crate) fn create_product(&mut self, sku: &str, stock: u32) -> anyhow::Result<Product> {
-        let first = stock.min(UNITS_MAX);
-        let body = json!({
-            "name": format!("Load test {sku}"),
-            "price": 1999,
-            "currency": "EUR",
-            "sku": sku,
-            "initial_stock": first,
-        });
-        let reply = self.caller.call("POST", "/api/v1/products", Some(&body))?;
-        let answer = reply.json(201).with_context(|| format!("create product {sku}"))?;
-        let id = answer["id"].as_str().context("a product without id")?.to_owned();
-        ensure!(answer["sku"] == sku, "asked for sku {sku}, got {}", answer["sku"]);
-        let mut received = first;
-        while received < stock {
-            let delta = (stock - received).min(UNITS_MAX);
-            self.receive(sku, delta)?;
-            received += delta;
-        }
-        Ok(Product { id, sku: sku.to_owned(), stock })
+        self.create(&Wanted { sku: sku.to_owned(), stock, ..Wanted::default() })
     }
 
     /// Creates one product for each SKU, over several connections.
@@ -154,22 +175,69 @@ impl Shop {
     ///
     /// When any cannot be made.
     pub(crate) fn create_products(&mut self, skus: &[String], stock: u32) -> anyhow::Result<Vec<Product>> {
-        let share = skus.len().div_ceil(CREATORS).max(1);
+        self.share_out(skus, |shop, sku| shop.create_product(sku, stock))
+    }
+
+    /// Creates each product, over several connections.
+    ///
+    /// # Errors
+    ///
+    /// When any cannot be made.
+    pub(crate) fn create_all(&mut self, wanted: &[Wanted]) -> anyhow::Result<Vec<Product>> {
+        self.share_out(wanted, Self::create)
+    }
+
+    fn create(&mut self, wanted: &Wanted) -> anyhow::Result<Product> {
+        let Wanted { sku, stock, .. } = wanted;
+        let first = (*stock).min(UNITS_MAX);
+        let mut body = json!({
+            "name": format!("Load test {sku}"),
+            "price": PRICE,
+            "currency": "EUR",
+            "sku": sku,
+            "initial_stock": first,
+        });
+        if let Some(seconds) = wanted.hold_seconds {
+            body["reservation_ttl_seconds"] = json!(seconds);
+        }
+        if wanted.is_held_at_checkout {
+            body["reserve_on"] = json!("checkout");
+        }
+        let reply = self.caller.call("POST", "/api/v1/products", Some(&body))?;
+        let answer = reply.json(201).with_context(|| format!("create product {sku}"))?;
+        let id = answer["id"].as_str().context("a product without id")?.to_owned();
+        ensure!(answer["sku"] == **sku, "asked for sku {sku}, got {}", answer["sku"]);
+        let mut received = first;
+        while received < *stock {
+            let delta = (stock - received).min(UNITS_MAX);
+            self.receive(sku, delta)?;
+            received += delta;
+        }
+        Ok(Product { id, sku: sku.clone(), stock: *stock })
+    }
+
+    /// Does `each` with every item, over several connections, and returns the results in order.
+    fn share_out<T: Sync, R: Send>(
+        &self,
+        items: &[T],
+        each: impl Fn(&mut Self, &T) -> anyhow::Result<R> + Sync,
+    ) -> anyhow::Result<Vec<R>> {
+        let share = items.len().div_ceil(CALLERS).max(1);
         thread::scope(|scope| {
-            let creators: Vec<_> = skus
+            let callers: Vec<_> = items
                 .chunks(share)
-                .map(|skus| {
-                    let mut shop = Self::new(self.caller.twin());
+                .map(|items| {
+                    let (mut shop, each) = (Self::new(self.caller.twin()), &each);
                     scope.spawn(move || {
-                        skus.iter().map(|sku| shop.create_product(sku, stock)).collect::<Result<Vec<_>, _>>()
+                        items.iter().map(|item| each(&mut shop, item)).collect::<Result<Vec<_>, _>>()
                     })
                 })
                 .collect();
-            let mut products = Vec::with_capacity(skus.len());
-            for creator in creators {
-                products.extend(creator.join().map_err(|_| anyhow!("creating products panicked"))??);
+            let mut results = Vec::with_capacity(items.len());
+            for caller in callers {
+                results.extend(caller.join().map_err(|_| anyhow!("a caller's thread panicked"))??);
             }
-            Ok(products)
+            Ok(results)
         })
     }
 
@@ -190,6 +258,15 @@ impl Shop {
         serde_json::from_value(answer).with_context(|| format!("the inventory of {sku}"))
     }
 
+    /// The stock figures of every sku, in order, over several connections.
+    ///
+    /// # Errors
+    ///
+    /// When the server does not tell one.
+    pub(crate) fn all_figures(&self, skus: &[String]) -> anyhow::Result<Vec<Figures>> {
+        self.share_out(skus, |shop, sku| shop.figures(sku))
+    }
+
     /// Every movement of kind `committed` of `sku`, newest first.
     ///
     /// # Errors
@@ -200,26 +277,44 @@ impl Shop {
         sku: &str,
         rows_max: usize,
     ) -> anyhow::Result<Vec<Movement>> {
-        let mut movements = Vec::new();
+        let path = format!("/api/v1/inventory/{sku}/movements?kind=committed");
+        let movements: Vec<Movement> = self.list(&path, rows_max)?;
+        for movement in &movements {
+            ensure!(movement.kind == "committed", "asked for committed movements, got {}", movement.kind);
+        }
+        Ok(movements)
+    }
+
+    /// Every movement of `sku`, newest first.
+    ///
+    /// # Errors
+    ///
+    /// As [`Shop::committed_movements`].
+    pub(crate) fn movements(&mut self, sku: &str, rows_max: usize) -> anyhow::Result<Vec<Movement>> {
+        self.list(&format!("/api/v1/inventory/{sku}/movements"), rows_max)
+    }
+
+    /// Every row of the list at `path`, page by page.
+    fn list<T: DeserializeOwned>(&mut self, path: &str, rows_max: usize) -> anyhow::Result<Vec<T>> {
+        let mut all = Vec::new();
         let mut cursor: Option<String> = None;
+        let mark = if path.contains('?') { '&' } else { '?' };
         loop {
-            let mut path = format!("/api/v1/inventory/{sku}/movements?kind=committed&limit={PAGE_ROWS}");
+            let mut page_path = format!("{path}{mark}limit={PAGE_ROWS}");
             if let Some(cursor) = &cursor {
-                path.push_str("&cursor=");
-                path.push_str(&escape(cursor));
+                page_path.push_str("&cursor=");
+                page_path.push_str(&escape(cursor));
             }
-            let answer = self.caller.call("GET", &path, None)?.json(200)?;
+            let answer = self.caller.call("GET", &page_path, None)?.json(200)?;
             let (rows, next) = page(answer)?;
             for row in rows {
-                let movement: Movement = serde_json::from_value(row).context("a movement")?;
-                ensure!(movement.kind == "committed", "asked for committed movements, got {}", movement.kind);
-                movements.push(movement);
+                all.push(serde_json::from_value(row).with_context(|| format!("a row of {path}"))?);
             }
-            ensure!(movements.len() <= rows_max, "more than {rows_max} movements of {sku}");
+            ensure!(all.len() <= rows_max, "more than {rows_max} rows at {path}");
             if next.is_none() {
-                return Ok(movements);
+                return Ok(all);
             }
-            ensure!(next != cursor, "the movements of {sku} give the same cursor twice");
+            ensure!(next != cursor, "{path} gives the same cursor twice");
             cursor = next;
         }
     }
@@ -229,7 +324,7 @@ impl Shop {
     /// # Errors
     ///
     /// When there is no answer.
-    pub(crate) fn sample(&mut self, request: &[u8]) -> anyhow::Result<crate::caller::Reply> {
+    pub(crate) fn sample(&mut self, request: &[u8]) -> anyhow::Result<Reply> {
         self.caller.send(request).context("take a sample answer")
     }
 }

@@ -1,11 +1,12 @@
 //! Wire: the bytes of requests, built once and patched in place, and the head of an answer.
 //!
 //! Knows HTTP/1.1 as far as the load test speaks it (keep-alive, `Content-Length` bodies) and nothing
-//! of shops beyond the shape of a purchase. Called by `engine` in the hot loop and by `caller` for set-up.
+//! of shops beyond the shape of a purchase and how guests, administrators and keys are named. Called by `engine` in the hot loop and by `caller` for set-up.
 
 use std::ops::Range;
 
 use anyhow::{Context, ensure};
+use serde_json::Value;
 
 /// More header lines than this in an answer are an error.
 const HEADERS_MAX: usize = 48;
@@ -31,7 +32,61 @@ pub(crate) struct Style {
     pub(crate) run: String,
 }
 
+/// Any one request, for those that are not patched but written anew.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Call<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) path: &'a str,
+    pub(crate) sender: Sender<'a>,
+    pub(crate) key: Option<u64>,
+    pub(crate) body: Option<&'a Value>,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Sender<'a> {
+    /// The guest session of that number.
+    Guest(u64),
+    /// Whoever has this token.
+    Bearer(&'a str),
+}
+
+impl Style {
+    /// The name of buyer, key or mark `number` in this run.
+    pub(crate) fn name(&self, number: u64) -> String {
+        format!("lt{}-{number:0digits$}", self.run, digits = NUMBER_DIGITS)
+    }
+
+    /// The number in a name that [`Style::name`] made.
+    pub(crate) fn number(&self, name: &str) -> Option<u64> {
+        name.strip_prefix("lt")?.strip_prefix(self.run.as_str())?.strip_prefix('-')?.parse().ok()
+    }
+}
+
 impl Request {
+    /// The bytes of `call`; nothing in them can be patched.
+    pub(crate) fn of(style: &Style, call: &Call<'_>) -> Self {
+        let mut text = format!("{} {} HTTP/1.1\r\nHost: {}\r\n", call.method, call.path, style.host);
+        match call.sender {
+            Sender::Guest(number) => text.push_str(&format!("X-Session-ID: {}\r\n", style.name(number))),
+            Sender::Bearer(token) => text.push_str(&format!("Authorization: Bearer {token}\r\n")),
+        }
+        if let Some(key) = call.key {
+            text.push_str(&format!("Idempotency-Key: {}\r\n", style.name(key)));
+        }
+        let body = call.body.map(Value::to_string).unwrap_or_default();
+        if call.body.is_some() {
+            text.push_str("Content-Type: application/json\r\n");
+        }
+        // A request without a body says so, unless its method never has one.
+        if call.body.is_some() || call.method != "GET" {
+            text.push_str(&format!("Content-Length: {}\r\n", body.len()));
+        }
+        text.push_str("\r\n");
+        text.push_str(&body);
+        Self { bytes: text.into_bytes(), product: 0..0, session: None, key: None, quantity: None }
+    }
+
     /// A purchase of one unit of `product_id` by session number 0.
     pub(crate) fn purchase(style: &Style, product_id: &str, has_key: bool) -> Self {
         let Style { host, run } = style;
@@ -228,6 +283,31 @@ mod tests {
     #[should_panic(expected = "one digit")]
     fn quantity_of_two_digits_is_a_bug() {
         Request::purchase(&style(), "prod_1", false).set_quantity(10);
+    }
+
+    #[test]
+    fn call_is_one_complete_request() {
+        let body = serde_json::json!({ "quantity": 2 });
+        let path = "/api/v1/cart/items/a";
+        let guest = Call { method: "PUT", path, sender: Sender::Guest(42), key: Some(7), body: Some(&body) };
+        let expected = "PUT /api/v1/cart/items/a HTTP/1.1\r\nHost: 127.0.0.1:3000\r\n\
+            X-Session-ID: lt00000001-000000000042\r\nIdempotency-Key: lt00000001-000000000007\r\n\
+            Content-Type: application/json\r\nContent-Length: 14\r\n\r\n{\"quantity\":2}";
+        assert_eq!(text(&Request::of(&style(), &guest)), expected);
+        let admin = Call { method: "POST", path: "/x", sender: Sender::Bearer("t"), key: None, body: None };
+        let expected = "POST /x HTTP/1.1\r\nHost: 127.0.0.1:3000\r\nAuthorization: Bearer t\r\nContent-Length: 0\r\n\r\n";
+        assert_eq!(text(&Request::of(&style(), &admin)), expected);
+        let read = Call { method: "GET", ..admin };
+        assert!(!text(&Request::of(&style(), &read)).contains("Content-Length"));
+    }
+
+    #[test]
+    fn names_give_their_number_back_and_those_of_other_runs_do_not() {
+        assert_eq!(style().name(42), "lt00000001-000000000042");
+        assert_eq!(style().number(&style().name(42)), Some(42));
+        for name in ["lt00000002-000000000042", "lt00000001-x", "", "lt00000001"] {
+            assert_eq!(style().number(name), None, "{name}");
+        }
     }
 
     #[test]
