@@ -18,21 +18,27 @@ pub mod idempotency;
 pub mod check;
 pub mod field;
 pub mod json;
+pub mod lines;
 pub mod values;
 
 pub mod cursor;
+pub mod page;
 pub mod query;
 
+pub mod cart;
 pub mod health;
 pub mod inventory;
 pub mod login;
 pub mod movements;
+pub mod orders;
 pub mod products;
 pub mod purchase;
+pub mod reservations;
 
 pub mod answer;
 pub mod context;
 pub mod position;
+pub mod refusal;
 pub mod shop;
 pub mod view;
 

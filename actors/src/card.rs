@@ -71,7 +71,6 @@ struct Figures {
     guard: AtomicU64,
     ticket: AtomicU64,
     last_sequence: AtomicU64,
-    next_deadline: AtomicU64,
     is_deleted: AtomicBool,
     variants: Box<[Cells]>,
 }
@@ -103,7 +102,6 @@ impl Card {
                 guard: AtomicU64::new(0),
                 ticket: AtomicU64::new(0),
                 last_sequence: AtomicU64::new(0),
-                next_deadline: AtomicU64::new(0),
                 is_deleted: AtomicBool::new(false),
                 variants: product.variants().iter().map(|_| Cells::default()).collect(),
             },
@@ -140,22 +138,26 @@ impl Card {
         })
     }
 
-    /// Whether fewer than `wanted` units of an active product's variant are available at `now`, beyond doubt.
+    /// Whether fewer than `wanted` units of an active product's variant are available, beyond doubt.
     ///
-    /// `None` says: ask the actor. `Some` carries what an actor's turn would have found, and its ticket. A hold
-    /// that is due but not yet expired might come back, so then the actor has to look.
+    /// `None` says: ask the actor. `Some` carries what an actor's turn would have found, and its ticket.
     #[must_use]
-    pub fn sold_out(&self, variant: VariantNo, wanted: Units, now: Timestamp) -> Option<(Levels, Ticket)> {
+    pub fn sold_out(&self, variant: VariantNo, wanted: Units) -> Option<(Levels, Ticket)> {
         if self.info().description.status != Status::Active {
             return None;
         }
         self.figures.read(|figures| {
-            let next_deadline = Timestamp(figures.next_deadline.load(Ordering::Relaxed));
             let is_deleted = figures.is_deleted.load(Ordering::Relaxed);
             let levels = figures.variants.get(variant.index())?.figures().levels;
-            let is_short = levels.available < wanted && !is_deleted && now < next_deadline;
+            let is_short = levels.available < wanted && !is_deleted;
             is_short.then(|| (levels, figures.ticket()))
         })
+    }
+
+    /// Whether the product is gone.
+    #[must_use]
+    pub fn is_deleted(&self) -> bool {
+        self.figures.read(|figures| figures.is_deleted.load(Ordering::Relaxed))
     }
 
     /// Everything that can be seen of the product, and the ticket that must be durable before it is shown.
@@ -215,8 +217,6 @@ impl Figures {
         match product {
             None => self.is_deleted.store(true, Ordering::Relaxed),
             Some(product) => {
-                let next_deadline = product.next_deadline().map_or(u64::MAX, |deadline| deadline.0);
-                self.next_deadline.store(next_deadline, Ordering::Relaxed);
                 for (cells, variant) in self.variants.iter().zip(product.variants()) {
                     cells.available.store(variant.levels.available.0, Ordering::Relaxed);
                     cells.reserved.store(variant.levels.reserved.0, Ordering::Relaxed);

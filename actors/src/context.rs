@@ -1,7 +1,7 @@
 //! Who asks, in which request, and under which idempotency key.
 
-use holdfast_domain::AccountId;
 use holdfast_domain::idempotency::{Fingerprint, Key};
+use holdfast_domain::{AccountId, Owner};
 
 /// What accompanies a command into the journal.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -45,7 +45,25 @@ pub struct RequestKey {
     pub fingerprint: Fingerprint,
 }
 
+impl Actor {
+    /// Whose things an actor buys; the server itself buys nothing.
+    #[must_use]
+    pub const fn owner(self) -> Owner {
+        match self {
+            Self::System => Owner::Guest(0),
+            Self::Guest(digest) => Owner::Guest(digest),
+            Self::Customer(account) | Self::Admin(account) => Owner::Account(account),
+        }
+    }
+}
+
 impl Context {
+    /// The same without its idempotency key: for a step of the same request.
+    #[must_use]
+    pub fn without_key(&self) -> Self {
+        Self { key: None, ..self.clone() }
+    }
+
     /// The server's own doing.
     #[must_use]
     pub const fn system() -> Self {

@@ -1,34 +1,40 @@
-//! The one timer of a shard: it sleeps until the earliest deadline of all its products.
+//! The one timer of a supervisor: it sleeps until the earliest deadline of all that it owns.
 //!
-//! Nothing is armed or cancelled for a single reservation. A product's entry follows its `next_deadline` after
-//! each turn; a wake that comes too early finds nothing due and costs a comparison.
+//! Nothing is armed or cancelled on its own. An entry follows its owner's `next_deadline` after each step; a wake
+//! that comes too early finds nothing due and costs a comparison.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
-use holdfast_domain::{ProductId, Timestamp};
+use holdfast_domain::Timestamp;
 use tokio::sync::Notify;
 
-/// When which product wants to be woken.
-#[derive(Debug, Default)]
-pub(crate) struct Deadlines {
-    entries: RefCell<BTreeSet<(Timestamp, ProductId)>>,
+/// When whom to wake.
+#[derive(Debug)]
+pub(crate) struct Deadlines<K> {
+    entries: RefCell<BTreeSet<(Timestamp, K)>>,
     changed: Notify,
 }
 
-impl Deadlines {
-    /// Moves a product's entry.
-    pub(crate) fn set(&self, product: ProductId, before: Option<Timestamp>, after: Option<Timestamp>) {
+impl<K> Default for Deadlines<K> {
+    fn default() -> Self {
+        Self { entries: RefCell::default(), changed: Notify::new() }
+    }
+}
+
+impl<K: Copy + Ord> Deadlines<K> {
+    /// Moves an entry.
+    pub(crate) fn set(&self, key: K, before: Option<Timestamp>, after: Option<Timestamp>) {
         if before == after {
             return;
         }
         let mut entries = self.entries.borrow_mut();
         let earliest = entries.first().map(|(at, _)| *at);
         if let Some(before) = before {
-            entries.remove(&(before, product));
+            entries.remove(&(before, key));
         }
         if let Some(after) = after {
-            entries.insert((after, product));
+            entries.insert((after, key));
             if earliest.is_none_or(|earliest| after < earliest) {
                 self.changed.notify_one();
             }
@@ -40,15 +46,11 @@ impl Deadlines {
         self.entries.borrow().first().map(|(at, _)| *at)
     }
 
-    /// Takes out the product that is due first, if one is due.
-    pub(crate) fn pop_due(&self, now: Timestamp) -> Option<ProductId> {
+    /// Takes out what is due first, if anything is.
+    pub(crate) fn pop_due(&self, now: Timestamp) -> Option<K> {
         let mut entries = self.entries.borrow_mut();
-        let (at, product) = entries.first().copied()?;
-        if at > now {
-            return None;
-        }
-        entries.remove(&(at, product));
-        Some(product)
+        let is_due = entries.first().is_some_and(|(at, _)| *at <= now);
+        if is_due { entries.pop_first().map(|(_, key)| key) } else { None }
     }
 
     /// Resolves when an earlier deadline than all others was set.

@@ -10,7 +10,7 @@ use std::sync::{Arc, RwLock};
 use actix::Addr;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
-use holdfast_domain::{ProductId, Sku};
+use holdfast_domain::{Buyer, ProductId, Sku};
 
 use crate::card::Card;
 use crate::product_actor::ProductActor;
@@ -22,6 +22,8 @@ pub struct Directory {
     skus: DashMap<Sku, ProductId>,
     /// All products by age, for lists.
     ids: RwLock<BTreeSet<ProductId>>,
+    /// Whose carts hold units: they alone may buy what others cannot.
+    cart_holders: DashMap<Buyer, ()>,
 }
 
 #[derive(Debug)]
@@ -43,6 +45,12 @@ impl Directory {
     #[must_use]
     pub fn card(&self, product: ProductId) -> Option<Arc<Card>> {
         self.products.get(&product).map(|place| Arc::clone(&place.card))
+    }
+
+    /// The same of a product that is not deleted; a deleted one keeps its card until its actor leaves.
+    #[must_use]
+    pub fn live_card(&self, product: ProductId) -> Option<Arc<Card>> {
+        self.card(product).filter(|card| !card.is_deleted())
     }
 
     /// The product that has this sku.
@@ -142,6 +150,21 @@ impl Directory {
     pub(crate) fn set_actor(&self, product: ProductId, actor: Option<Addr<ProductActor>>) -> bool {
         let Some(mut place) = self.products.get_mut(&product) else { return false };
         std::mem::replace(&mut place.actor, actor).is_none()
+    }
+
+    /// Whether products hold units for somebody's cart, as far as is known.
+    #[must_use]
+    pub fn has_cart_units(&self, buyer: Buyer) -> bool {
+        self.cart_holders.contains_key(&buyer)
+    }
+
+    /// Notes whether products hold units for somebody's cart.
+    pub(crate) fn note_cart_units(&self, buyer: Buyer, has_units: bool) {
+        if has_units {
+            self.cart_holders.insert(buyer, ());
+        } else {
+            self.cart_holders.remove(&buyer);
+        }
     }
 
     /// How many products have an actor now.

@@ -11,7 +11,7 @@ use holdfast_persistence::{Partition, Reader, Sequence};
 
 use crate::Position;
 use crate::context::Actor;
-use crate::record::{self, Entity, Events};
+use crate::record::{self, Entity, Events, StoredTurn};
 
 /// Records that one page walks over at the most, where few of them match.
 pub const WALK_RECORDS_MAX: usize = 5_000;
@@ -63,11 +63,11 @@ pub struct Page {
     pub next: Option<Bookmark>,
 }
 
-/// The ledger cannot be read.
+/// The ledger, or the history of an order, cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The journal cannot be read.
-    #[error("read the ledger")]
+    #[error("read the journal")]
     Journal(#[from] holdfast_persistence::Error),
     /// A record is not what it must be.
     #[error("read record {sequence} of partition {partition}")]
@@ -108,22 +108,12 @@ pub fn read(
     let mut walk = from;
     let mut rows = Vec::new();
     for _ in 0..WALK_RECORDS_MAX {
-        if walk.sequence.0 == 0 {
-            return Ok(Page { rows, next: None });
-        }
-        // Trimmed away: the ledger begins here.
-        let Some(record) = reader.read(account.partition, walk.sequence)? else {
+        let position = Position { partition: account.partition, sequence: walk.sequence };
+        let Some(StoredTurn { turn, at, .. }) = stored_turn(reader, position)? else {
             return Ok(Page { rows, next: None });
         };
-        let turn = record::decode(&record.payload).map_err(|source| Error::Record {
-            partition: account.partition,
-            sequence: walk.sequence,
-            source,
-        })?;
         debug_assert_eq!(turn.entity, Entity::Product(account.product), "records are chained by product");
         let Events::Product(events) = &turn.events else { return Ok(Page { rows, next: None }) };
-        let position = Position { partition: account.partition, sequence: walk.sequence };
-        let at = Timestamp(record.header.time_ms);
         let movements = movements(events, account.variant);
         for (index, movement, event) in movements.into_iter().rev().skip(usize::from(walk.shown)) {
             if rows.len() == rows_max {
@@ -151,6 +141,21 @@ pub fn read(
         walk = Bookmark { sequence: Sequence(turn.previous), shown: 0, levels: walk.levels };
     }
     Ok(Page { rows, next: Some(walk) })
+}
+
+/// The turn at `position`; none where the journal begins later, or before the first record.
+///
+/// # Errors
+///
+/// [`Error`].
+pub(crate) fn stored_turn(reader: &Reader, position: Position) -> Result<Option<StoredTurn>, Error> {
+    let Position { partition, sequence } = position;
+    if sequence.0 == 0 {
+        return Ok(None);
+    }
+    let Some(record) = reader.read(partition, sequence)? else { return Ok(None) };
+    let turn = StoredTurn::read(record.as_record());
+    turn.map(Some).map_err(|source| Error::Record { partition, sequence, source })
 }
 
 type Numbered<'a> = (u16, holdfast_domain::product::Movement, &'a Event);

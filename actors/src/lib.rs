@@ -4,8 +4,9 @@
 //! answered only when it is durable. The crate knows nothing of HTTP or JSON; `src` calls [`Engine`].
 //!
 //! Read in this order: the values that go in and out (`context`, `outcome`, `position`), the parts of a turn
-//! (`clock`, `pending`, `keys`, `card`, `directory`), the actors (`shard`, `product_actor`, `accounts`), what
-//! goes to disk and comes back (`record`, `recovery`, `ledger`), and the door (`engine`).
+//! (`clock`, `pending`, `keys`, `card`, `directory`), the actors (`shard`, `product_actor`, `accounts`), those who
+//! own units (`sagas` and the `supervisors` that run them), what goes to disk and comes back (`record`, `recovery`,
+//! `ledger`, `history`), and the door (`engine`).
 
 pub mod context;
 pub mod outcome;
@@ -19,13 +20,22 @@ pub mod card;
 pub mod directory;
 
 mod accounts;
-mod deadlines;
 mod outbox;
 mod product_actor;
 mod shard;
 pub mod slots;
 mod turn;
 
+pub mod gateway;
+
+mod deadlines;
+mod lanes;
+mod sagas;
+
+mod peers;
+mod supervisors;
+
+pub mod history;
 pub mod ledger;
 pub mod record;
 pub mod recovery;
@@ -38,8 +48,13 @@ mod simulation;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use context::{Actor, Context, RequestId, RequestKey};
 pub use engine::{Answer, Engine, Failure, Options, Overload};
+pub use gateway::{PaymentGateway, PaymentToken, SimulatedGateway};
 pub use holdfast_domain as domain;
 pub use holdfast_persistence as persistence;
-pub use outcome::{Inventory, Outcome, ProductFacts, Purchased, StockChange, VariantFacts};
+pub use outcome::{
+    CartFacts, Inventory, OrderFacts, Outcome, ProductFacts, Purchased, Refused, ReservationFacts,
+    StockChange, VariantFacts,
+};
 pub use pending::{Pending, Stopped};
 pub use position::Position;
+pub use sagas::{Ids, Who};

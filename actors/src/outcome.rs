@@ -2,21 +2,37 @@
 
 use std::sync::Arc;
 
+use holdfast_domain::cart::CartLine;
+use holdfast_domain::order::{Placed, Standing};
 use holdfast_domain::product::{
-    Description, Levels, Line, MovementKind, Reason, Refusal, VariantDescription, VariantNo,
+    self, Description, Levels, MovementKind, Reason, VariantDescription, VariantNo,
 };
 use holdfast_domain::{
-    Account, Currency, Money, OrderId, ProductId, Quantity, ReservationId, Sku, Timestamp, Units,
+    Account, Cart, CartId, Currency, Hold, Money, Order, OrderId, ProductId, Quantity, Reservation,
+    ReservationId, Sku, Timestamp, Units, saga,
 };
 
 use crate::Position;
 
 /// Yes or no; both are answers.
-pub type Answered = Result<Outcome, Refusal>;
+pub type Answered = Result<Outcome, Refused>;
+
+/// A no.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Refused {
+    /// By a product.
+    Product(product::Refusal),
+    /// By a reservation, a cart or an order.
+    Owner(saga::Refusal),
+}
 
 /// A yes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Outcome {
+    /// It is so now, and there is nothing to tell.
+    Done,
+    /// A request began whose steps have keys of their own; this is when.
+    Begun(Timestamp),
     /// Units were sold.
     Purchased(Purchased),
     /// Units came, went or were counted.
@@ -25,12 +41,71 @@ pub enum Outcome {
     Product(Box<ProductFacts>),
     /// The product is gone.
     Deleted,
-    /// The hold as it is now.
-    Reservation(ReservationFacts),
-    /// The order's units moved on.
-    OrderMoved(OrderId),
     /// Somebody can log in now.
     Account(Box<Account>),
+    /// Many commands, each with its own answer.
+    Each(Vec<Result<Outcome, product::Refusal>>),
+    /// The order as it was at that version.
+    Order {
+        /// Which.
+        order: OrderId,
+        /// From 1.
+        version: u32,
+    },
+    /// The reservation as it was then.
+    Reservation(ReservationMoment),
+    /// The cart as it was then.
+    Cart(Box<CartFacts>),
+}
+
+/// The part of a reservation that changes, at one moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReservationMoment {
+    /// Which.
+    pub id: ReservationId,
+    /// How it stood.
+    pub hold: Hold,
+    /// What it had become.
+    pub order: Option<OrderId>,
+    /// When it had last changed.
+    pub updated_at: Timestamp,
+    /// Its version.
+    pub version: u32,
+}
+
+/// A reservation at one moment.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ReservationFacts {
+    /// Identity.
+    pub id: ReservationId,
+    /// As it was.
+    pub reservation: Reservation,
+}
+
+/// A cart at one moment.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct CartFacts {
+    /// Identity; none for somebody who has no cart.
+    pub id: Option<CartId>,
+    /// In the order in which they were added.
+    pub lines: Vec<CartLine>,
+    /// The first moment at which it is gone.
+    pub expires_at: Option<Timestamp>,
+    /// Grows with each change; 0 where there is no cart.
+    pub version: u32,
+}
+
+/// An order at one moment.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OrderFacts {
+    /// Identity.
+    pub id: OrderId,
+    /// The part that never changes.
+    pub placed: Arc<Placed>,
+    /// When it was placed.
+    pub placed_at: Timestamp,
+    /// The part that changes, at that moment.
+    pub standing: Standing,
 }
 
 /// A purchase.
@@ -118,34 +193,66 @@ pub struct VariantFacts {
     pub updated_at: Timestamp,
 }
 
-/// A hold.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ReservationFacts {
-    /// Identity.
-    pub id: ReservationId,
-    /// What it holds or held.
-    pub lines: Vec<Line>,
-    /// How it stands.
-    pub status: ReservationStatus,
+impl ReservationMoment {
+    /// The moment of a reservation as it is.
+    #[must_use]
+    pub const fn of(id: ReservationId, reservation: &Reservation) -> Self {
+        Self {
+            id,
+            hold: reservation.hold,
+            order: reservation.order,
+            updated_at: reservation.updated_at,
+            version: reservation.version,
+        }
+    }
+
+    /// The whole reservation at this moment; the rest of it never changes.
+    #[must_use]
+    pub fn facts(&self, reservation: &Reservation) -> ReservationFacts {
+        let reservation = Reservation {
+            hold: self.hold,
+            order: self.order,
+            updated_at: self.updated_at,
+            version: self.version,
+            ..reservation.clone()
+        };
+        ReservationFacts { id: self.id, reservation }
+    }
 }
 
-/// How a hold stands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ReservationStatus {
-    /// Alive until then.
-    Active {
-        /// The first moment at which it is dead.
-        deadline: Timestamp,
-    },
-    /// Sold.
-    Confirmed {
-        /// To which order.
-        order: OrderId,
-    },
-    /// Given back.
-    Released,
-    /// Given back because the deadline passed.
-    Expired,
+impl CartFacts {
+    /// A cart as it is.
+    #[must_use]
+    pub fn of(id: CartId, cart: &Cart) -> Self {
+        Self {
+            id: Some(id),
+            lines: cart.lines.clone(),
+            expires_at: Some(cart.expires_at()),
+            version: cart.version,
+        }
+    }
+}
+
+impl OrderFacts {
+    /// An order at `version`.
+    #[must_use]
+    pub fn of(order: &Order, version: u32) -> Self {
+        let standing =
+            if version == order.standing.version { order.standing.clone() } else { order.as_of(version) };
+        Self { id: order.id, placed: Arc::clone(&order.placed), placed_at: order.placed_at, standing }
+    }
+}
+
+impl From<product::Refusal> for Refused {
+    fn from(refusal: product::Refusal) -> Self {
+        Self::Product(refusal)
+    }
+}
+
+impl From<saga::Refusal> for Refused {
+    fn from(refusal: saga::Refusal) -> Self {
+        Self::Owner(refusal)
+    }
 }
 
 impl ProductFacts {

@@ -31,6 +31,12 @@ impl<T> Pending<T> {
         Ok(self.value)
     }
 
+    /// The answer for a saga, which answers nobody before a later record of its own is durable: one journal, one
+    /// order, so everything it rests on is durable then.
+    pub(crate) fn into_saga(self) -> T {
+        self.value
+    }
+
     /// Whether opening it would not wait: it is durable, or never will be.
     pub(crate) fn is_decided(&self) -> bool {
         self.ticket == never() || self.gate.is_durable(self.ticket)

@@ -32,13 +32,17 @@ pub(crate) struct Ask {
     pub(crate) wish: Wish,
     pub(crate) context: Context,
     pub(crate) key: Option<KeyGuard>,
-    pub(crate) reply: oneshot::Sender<Pending<Reply>>,
+    pub(crate) reply: ReplyTo,
 }
 
-/// A deadline has come.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(crate) struct Wake;
+/// Who waits for an answer.
+pub(crate) enum ReplyTo {
+    /// A request: it gets the answer when it is durable.
+    Request(oneshot::Sender<Pending<Reply>>),
+    /// A saga: it goes on at once with what was decided. Its own record comes later in the same journal, so whatever
+    /// it answers is durable after this.
+    Saga(oneshot::Sender<Reply>),
+}
 
 /// The whole product, as it is now.
 #[derive(Message)]
@@ -71,16 +75,11 @@ impl Handler<Ask> for ProductActor {
         self.is_used.set(true);
         let core = Rc::clone(&self.core);
         let pending = self.live().turn(&core.turns, ask.wish, &ask.context, ask.key);
-        core.outbox.send(pending, ask.reply);
-    }
-}
-
-impl Handler<Wake> for ProductActor {
-    type Result = ();
-
-    fn handle(&mut self, _: Wake, _: &mut Self::Context) {
-        let core = Rc::clone(&self.core);
-        self.live().wake(&core.turns);
+        match ask.reply {
+            ReplyTo::Request(asker) => core.outbox.send(pending, asker),
+            // A saga never hangs up; only a shard that is stopped drops it.
+            ReplyTo::Saga(saga) => drop(saga.send(pending.into_saga())),
+        }
     }
 }
 

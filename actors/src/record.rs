@@ -5,16 +5,33 @@
 //! and the golden bytes of every version stay in `actors/tests/golden/`.
 
 mod account;
+mod cart;
 mod event;
+mod order;
 mod outcome;
+mod refusal;
+mod reservation;
 mod values;
 
-use holdfast_domain::idempotency;
-use holdfast_domain::{AccountId, ProductId, account as domain_account, product};
+#[cfg(test)]
+pub(crate) mod handwritten;
+
+use std::sync::Arc;
+
+use holdfast_domain::order::Placed;
+use holdfast_domain::{
+    AccountId, CartId, OrderId, ProductId, ReservationId, Timestamp, account as domain_account,
+    cart as domain_cart, idempotency, order as domain_order, product, reservation as domain_reservation,
+};
+use holdfast_persistence::{Record, RecordHeader};
 use serde::{Deserialize, Serialize};
 
-use crate::context;
 use crate::outcome::Answered;
+use crate::{Position, context};
+
+use self::cart::CartEvent;
+use self::order::OrderEvent;
+use self::reservation::ReservationFact;
 
 pub use account::AccountEvent;
 pub use event::ProductEvent;
@@ -40,6 +57,15 @@ pub struct Turn {
     pub events: Events,
 }
 
+/// A turn where the journal has it.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct StoredTurn {
+    pub(crate) turn: Turn,
+    pub(crate) position: Position,
+    /// When it was.
+    pub(crate) at: Timestamp,
+}
+
 /// The aggregate that a record belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Entity {
@@ -47,6 +73,12 @@ pub enum Entity {
     Product(ProductId),
     /// The accounts of the partition.
     Accounts,
+    /// The reservations of the partition: one record may speak of many.
+    Reservations,
+    /// An order.
+    Order(OrderId),
+    /// A cart.
+    Cart(CartId),
 }
 
 /// The facts of one turn.
@@ -56,6 +88,21 @@ pub enum Events {
     Product(Vec<product::Event>),
     /// Of the accounts.
     Accounts(Vec<domain_account::Event>),
+    /// Of reservations, each with its own.
+    Reservations(Vec<(ReservationId, domain_reservation::Event)>),
+    /// Of an order.
+    Order(Vec<OrderFact>),
+    /// Of a cart.
+    Cart(Vec<domain_cart::Event>),
+}
+
+/// A fact of an order.
+#[derive(Clone, PartialEq, Debug)]
+pub enum OrderFact {
+    /// It was placed; purchases and confirmed reservations have facts of their own.
+    Placed(Arc<Placed>),
+    /// Something happened to it.
+    Changed(domain_order::Event),
 }
 
 /// An idempotency key and what it was answered.
@@ -113,6 +160,9 @@ enum ActorV1 {
 enum EntityV1 {
     Product([u8; 16]),
     Accounts,
+    Reservations,
+    Order([u8; 16]),
+    Cart([u8; 16]),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -126,6 +176,22 @@ struct KeyV1 {
 enum EventsV1 {
     Product(Vec<ProductEvent>),
     Accounts(Vec<AccountEvent>),
+    Reservations(Vec<ReservationFact>),
+    Order(Vec<OrderEvent>),
+    Cart(Vec<CartEvent>),
+}
+
+impl StoredTurn {
+    /// Reads a record of the journal.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`decode`].
+    pub(crate) fn read(record: Record<'_>) -> Result<Self, DecodeError> {
+        let RecordHeader { partition, sequence, time_ms, .. } = record.header;
+        let turn = decode(record.payload)?;
+        Ok(Self { turn, position: Position { partition, sequence }, at: Timestamp(time_ms) })
+    }
 }
 
 /// Appends the payload of `turn` to `buffer`.
@@ -147,24 +213,14 @@ pub fn encode(turn: &Turn, buffer: Vec<u8>) -> Vec<u8> {
             context::Actor::Customer(AccountId(id)) => ActorV1::Customer(id.to_be_bytes()),
             context::Actor::Admin(AccountId(id)) => ActorV1::Admin(id.to_be_bytes()),
         },
-        entity: match turn.entity {
-            Entity::Product(ProductId(id)) => EntityV1::Product(id.to_be_bytes()),
-            Entity::Accounts => EntityV1::Accounts,
-        },
+        entity: EntityV1::from_domain(turn.entity),
         previous: turn.previous,
         key: turn.key.as_ref().map(|keyed| KeyV1 {
             key: keyed.key.key.0.to_be_bytes(),
             fingerprint: keyed.key.fingerprint.0.to_be_bytes(),
             outcome: StoredOutcome::from_domain(&keyed.answered),
         }),
-        events: match &turn.events {
-            Events::Product(events) => {
-                EventsV1::Product(events.iter().map(ProductEvent::from_domain).collect())
-            }
-            Events::Accounts(events) => {
-                EventsV1::Accounts(events.iter().map(AccountEvent::from_domain).collect())
-            }
-        },
+        events: EventsV1::from_domain(&turn.events),
     };
     postcard::to_extend(&stored, buffer).expect("every stored type has a fixed schema")
 }
@@ -191,21 +247,69 @@ pub fn decode(payload: &[u8]) -> Result<Turn, DecodeError> {
             ActorV1::Customer(id) => context::Actor::Customer(AccountId(u128::from_be_bytes(id))),
             ActorV1::Admin(id) => context::Actor::Admin(AccountId(u128::from_be_bytes(id))),
         },
-        entity: match stored.entity {
-            EntityV1::Product(id) => Entity::Product(ProductId(u128::from_be_bytes(id))),
-            EntityV1::Accounts => Entity::Accounts,
-        },
+        entity: stored.entity.into_domain(),
         previous: stored.previous,
         key: stored.key.map(keyed).transpose()?,
-        events: match stored.events {
-            EventsV1::Product(events) => {
+        events: stored.events.into_domain()?,
+    })
+}
+
+impl EntityV1 {
+    const fn from_domain(entity: Entity) -> Self {
+        match entity {
+            Entity::Product(ProductId(id)) => Self::Product(id.to_be_bytes()),
+            Entity::Accounts => Self::Accounts,
+            Entity::Reservations => Self::Reservations,
+            Entity::Order(OrderId(id)) => Self::Order(id.to_be_bytes()),
+            Entity::Cart(CartId(id)) => Self::Cart(id.to_be_bytes()),
+        }
+    }
+
+    const fn into_domain(self) -> Entity {
+        match self {
+            Self::Product(id) => Entity::Product(ProductId(u128::from_be_bytes(id))),
+            Self::Accounts => Entity::Accounts,
+            Self::Reservations => Entity::Reservations,
+            Self::Order(id) => Entity::Order(OrderId(u128::from_be_bytes(id))),
+            Self::Cart(id) => Entity::Cart(CartId(u128::from_be_bytes(id))),
+        }
+    }
+}
+
+impl EventsV1 {
+    fn from_domain(events: &Events) -> Self {
+        match events {
+            Events::Product(events) => Self::Product(events.iter().map(ProductEvent::from_domain).collect()),
+            Events::Accounts(events) => {
+                Self::Accounts(events.iter().map(AccountEvent::from_domain).collect())
+            }
+            Events::Reservations(facts) => {
+                Self::Reservations(facts.iter().map(ReservationFact::from_domain).collect())
+            }
+            Events::Order(facts) => Self::Order(facts.iter().map(OrderEvent::from_domain).collect()),
+            Events::Cart(events) => Self::Cart(events.iter().map(CartEvent::from_domain).collect()),
+        }
+    }
+
+    fn into_domain(self) -> Result<Events, DecodeError> {
+        Ok(match self {
+            Self::Product(events) => {
                 Events::Product(events.into_iter().map(ProductEvent::into_domain).collect::<Result<_, _>>()?)
             }
-            EventsV1::Accounts(events) => {
+            Self::Accounts(events) => {
                 Events::Accounts(events.into_iter().map(AccountEvent::into_domain).collect())
             }
-        },
-    })
+            Self::Reservations(facts) => Events::Reservations(
+                facts.into_iter().map(ReservationFact::into_domain).collect::<Result<_, _>>()?,
+            ),
+            Self::Order(facts) => {
+                Events::Order(facts.into_iter().map(OrderEvent::into_domain).collect::<Result<_, _>>()?)
+            }
+            Self::Cart(events) => {
+                Events::Cart(events.into_iter().map(CartEvent::into_domain).collect::<Result<_, _>>()?)
+            }
+        })
+    }
 }
 
 fn keyed(stored: KeyV1) -> Result<KeyedOutcome, DecodeError> {

@@ -1,32 +1,52 @@
-//! From the journal back to the state in memory: replay, then the laws, and only then anybody may ask.
+//! From the journal back to the state in memory: replay, then the laws, then what a crash left between owners and
+//! products, and only then anybody may ask.
 //!
-//! The same path serves start, `holdfast journal verify` and the tests. It reads only, but for the torn tail that
+//! What must be told to products so that they have what their owners claim is found here and told by the shell. The same path serves start, `holdfast journal verify` and the tests. It reads only, but for the torn tail that
 //! the store cuts off.
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use holdfast_domain::hold::State;
 use holdfast_domain::product::invariant::{self, Violation};
-use holdfast_domain::{Product, ProductId, Sku, Timestamp, product};
+use holdfast_domain::saga::{self, Books, Unmet};
+use holdfast_domain::{
+    CartId, OrderId, Product, ProductId, ReservationId, Sku, account, cart, product, reservation,
+};
 use holdfast_persistence::{
-    self as persistence, Cause, Cut, Epoch, FrameSource, Head, Record, Replayed, Store,
+    self as persistence, Cause, Cut, Epoch, FrameSource, Head, Partition, Record, Replayed, Sequence, Store,
 };
 
 use crate::keys::Keys;
-use crate::position::Position;
-use crate::record::{self, Entity, Events, Turn};
+use crate::record::{Entity, Events, OrderFact, StoredTurn};
 use crate::shard::AccountBook;
-use crate::turn::Live;
+use crate::slots::Slots;
+use crate::turn::{self, Live};
 
 /// Everything that the journal says.
 pub struct Recovered {
     pub(crate) products: Vec<Live>,
     pub(crate) accounts: AccountBook,
     pub(crate) keys: Arc<Keys>,
+    /// Reservations, orders and carts, by partition.
+    pub(crate) books: Vec<Books>,
+    pub(crate) startup: Startup,
     pub(crate) head: Head,
     /// What was found.
     pub report: Report,
+}
+
+/// What the shell says before anybody may ask: what a crash kept it from saying.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Startup {
+    /// To products, so that they have what their owners claim (INV-10).
+    pub(crate) tell: BTreeMap<ProductId, Vec<product::Command>>,
+    /// To the journal: carts that are closed, as the second has the lines of the first. The books say so already.
+    pub(crate) close: Vec<(CartId, CartId)>,
 }
 
 /// What a recovery went through.
@@ -42,6 +62,10 @@ pub struct Report {
     pub products: usize,
     /// Reservations that are active.
     pub reservations: usize,
+    /// Orders, purchases included.
+    pub orders: usize,
+    /// Carts that are open.
+    pub carts: usize,
     /// Accounts that exist.
     pub accounts: usize,
     /// Idempotency keys that are remembered.
@@ -83,6 +107,11 @@ struct Gap {
     actual: u64,
 }
 
+/// A record whose events are not of what it belongs to.
+#[derive(Debug, thiserror::Error)]
+#[error("the record of {0:?} holds events of something else")]
+struct Foreign(Entity);
+
 /// Replays a whole journal and proves the result.
 ///
 /// # Errors
@@ -90,13 +119,14 @@ struct Gap {
 /// [`Error::Journal`] when it cannot be read, [`Error::Law`] when it leads to wrong books.
 pub fn recover<S: Store + ?Sized>(store: &mut S) -> Result<Recovered, Error> {
     let started = Instant::now();
-    let mut replay = Replay::default();
     let head = Head::before(&*store);
+    let mut replay = Replay::new(&head);
     let replayed = store.recover(head, &mut |record| replay.take(record))?;
-    replay.check()?;
+    let startup = replay.finish()?;
     let report = replay.report(&replayed, started.elapsed());
-    let products = replay.products.into_values().filter(|live| live.product.is_some()).collect();
-    Ok(Recovered { products, accounts: replay.accounts, keys: replay.keys, head: replayed.head, report })
+    let Replay { products, accounts, keys, books, .. } = replay;
+    let products = products.into_values().filter(|live| live.product.is_some()).collect();
+    Ok(Recovered { products, accounts, keys, books, startup, head: replayed.head, report })
 }
 
 /// Proves a whole journal as [`recover`] does, and writes nothing: a torn tail stays where it is. `check_end` says
@@ -110,10 +140,12 @@ pub fn verify<S: FrameSource + ?Sized>(
     check_end: impl FnOnce(&Replayed) -> Result<(), persistence::Error>,
 ) -> Result<Report, Error> {
     let started = Instant::now();
-    let mut replay = Replay::default();
-    let replayed = persistence::replay(source, Head::before(source), |record| replay.take(record))?;
+    let head = Head::before(source);
+    let mut replay = Replay::new(&head);
+    let replayed = persistence::replay(source, head, |record| replay.take(record))?;
     check_end(&replayed)?;
-    replay.check()?;
+    // What a crash left to be told is no fault: a start would tell it.
+    replay.finish().map(drop)?;
     Ok(replay.report(&replayed, started.elapsed()))
 }
 
@@ -127,6 +159,12 @@ impl Recovered {
             .collect()
     }
 
+    /// Reservations, orders and carts as replay left them, by partition (INV-7).
+    #[must_use]
+    pub fn owners(&self) -> &[Books] {
+        &self.books
+    }
+
     /// The epoch of the process that goes on from here: above every epoch in the journal.
     pub(crate) fn next_epoch(&self) -> Epoch {
         let last = self.head.partitions().iter().map(|partition| partition.epoch).max().unwrap_or_default();
@@ -134,69 +172,167 @@ impl Recovered {
     }
 }
 
-#[derive(Default)]
 struct Replay {
+    slots: Slots,
     products: HashMap<ProductId, Live>,
     accounts: AccountBook,
     keys: Arc<Keys>,
+    /// By partition.
+    books: Vec<Books>,
+    /// Carts whose lines another cart has, and whose end was not read yet.
+    absorbed: BTreeMap<CartId, CartId>,
     events: u64,
 }
 
 impl Replay {
-    fn take(&mut self, record: Record<'_>) -> Result<(), Cause> {
-        let turn = record::decode(record.payload)?;
-        let at = Timestamp(record.header.time_ms);
-        let position = Position { partition: record.header.partition, sequence: record.header.sequence };
-        if let Some(keyed) = &turn.key {
-            self.keys.restore(keyed, position, at);
+    fn new(head: &Head) -> Self {
+        let partitions = head.partitions().len();
+        let count = u16::try_from(partitions).expect("a journal counts its partitions in 16 bits");
+        Self {
+            // Which thread serves a partition is of no importance here.
+            slots: Slots::new(count, 1),
+            products: HashMap::new(),
+            accounts: AccountBook::default(),
+            keys: Arc::default(),
+            books: vec![Books::default(); partitions],
+            absorbed: BTreeMap::new(),
+            events: 0,
         }
-        self.apply(&turn, position, at)
     }
 
-    fn apply(&mut self, turn: &Turn, position: Position, at: Timestamp) -> Result<(), Cause> {
-        let (last_sequence, exists) = match turn.entity {
-            Entity::Product(id) => {
-                let live = self.products.entry(id).or_insert_with(|| Live::new(id, position.partition));
-                (&mut live.last_sequence, live.product.is_some())
-            }
-            Entity::Accounts => (&mut self.accounts.last_sequence, true),
-        };
-        // The actor of a product that does not exist, or not any more, leaves and takes the chain with it; a
-        // request with a key that comes late begins another.
-        let is_new_chain = turn.previous == 0 && !exists;
-        if turn.previous != last_sequence.0 && !is_new_chain {
-            return Err(Gap { claimed: turn.previous, actual: last_sequence.0 }.into());
+    fn take(&mut self, record: Record<'_>) -> Result<(), Cause> {
+        let stored = StoredTurn::read(record)?;
+        if let Some(keyed) = &stored.turn.key {
+            self.keys.restore(keyed, stored.position, stored.at);
         }
-        *last_sequence = position.sequence;
-        match &turn.events {
-            Events::Product(events) => {
-                let Entity::Product(id) = turn.entity else {
-                    return Err("a record of the accounts holds a product's events".into());
-                };
-                let live = self.products.get_mut(&id).expect("entered above");
-                for event in events {
-                    product::apply(&mut live.product, event, at);
-                    self.events += 1;
-                }
-            }
-            Events::Accounts(events) => {
-                for event in events {
-                    self.accounts.accounts.apply(event);
-                    self.events += 1;
-                }
-            }
+        match (stored.turn.entity, &stored.turn.events) {
+            (Entity::Product(id), Events::Product(events)) => self.apply_product(id, events, &stored)?,
+            (Entity::Accounts, Events::Accounts(events)) => self.apply_accounts(events, &stored)?,
+            (Entity::Reservations, Events::Reservations(facts)) => self.apply_reservations(facts, &stored),
+            (Entity::Order(id), Events::Order(facts)) => self.apply_order(id, facts, &stored),
+            (Entity::Cart(id), Events::Cart(events)) => self.apply_cart(id, events, &stored),
+            (entity, _) => return Err(Foreign(entity).into()),
         }
         Ok(())
     }
 
+    fn apply_product(
+        &mut self,
+        id: ProductId,
+        events: &[product::Event],
+        stored: &StoredTurn,
+    ) -> Result<(), Gap> {
+        let StoredTurn { turn, position, at } = stored;
+        let live = self.products.entry(id).or_insert_with(|| Live::new(id, position.partition));
+        // The actor of a product that does not exist, or not any more, leaves and takes the chain with it; a
+        // request with a key that comes late begins another.
+        let is_new_chain = turn.previous == 0 && live.product.is_none();
+        if !is_new_chain {
+            check_chain(stored, live.last_sequence)?;
+        }
+        live.last_sequence = position.sequence;
+        for event in events {
+            product::apply(&mut live.product, event, *at);
+            if let product::Event::Purchased { order, .. } = event {
+                let bought = turn::bought(live, event, turn.actor.owner(), *at, position.sequence);
+                // Not always the product's: orders had ids of any partition once.
+                let partition = self.slots.partition(order.0);
+                self.books[index(partition)].apply_bought(*order, bought);
+            }
+            self.events += 1;
+        }
+        Ok(())
+    }
+
+    fn apply_accounts(&mut self, events: &[account::Event], stored: &StoredTurn) -> Result<(), Gap> {
+        check_chain(stored, self.accounts.last_sequence)?;
+        self.accounts.last_sequence = stored.position.sequence;
+        for event in events {
+            self.accounts.accounts.apply(event);
+            self.events += 1;
+        }
+        Ok(())
+    }
+
+    fn apply_reservations(
+        &mut self,
+        facts: &[(ReservationId, reservation::Event)],
+        StoredTurn { position, at, .. }: &StoredTurn,
+    ) {
+        let books = &mut self.books[index(position.partition)];
+        for (id, event) in facts {
+            books.apply_reservation(*id, event, *at, position.sequence.0);
+            self.events += 1;
+        }
+    }
+
+    fn apply_order(
+        &mut self,
+        id: OrderId,
+        facts: &[OrderFact],
+        StoredTurn { position, at, .. }: &StoredTurn,
+    ) {
+        let books = &mut self.books[index(position.partition)];
+        let mark = position.sequence.0;
+        for fact in facts {
+            match fact {
+                OrderFact::Placed(placed) => books.apply_placed(id, placed, *at, mark),
+                OrderFact::Changed(event) => drop(books.apply_order(id, event, *at, mark)),
+            }
+            self.events += 1;
+        }
+    }
+
+    fn apply_cart(
+        &mut self,
+        id: CartId,
+        events: &[cart::Event],
+        StoredTurn { position, at, .. }: &StoredTurn,
+    ) {
+        for event in events {
+            match event {
+                cart::Event::Absorbed { from } => drop(self.absorbed.insert(*from, id)),
+                cart::Event::Closed { .. } => drop(self.absorbed.remove(&id)),
+                _ => {}
+            }
+            self.books[index(position.partition)].apply_cart(id, event, *at);
+            self.events += 1;
+        }
+    }
+
+    /// Proves the laws, and finds what a crash kept from being said.
+    fn finish(&mut self) -> Result<Startup, Error> {
+        self.check()?;
+        // First the carts: one that was absorbed claims nothing any more.
+        let close = self.close_absorbed();
+        let products = self.products.iter().filter_map(|(id, live)| Some((*id, live.product.as_ref()?)));
+        let tell = saga::mend(products, self.books.iter()).map_err(unmet)?;
+        Ok(Startup { tell, close })
+    }
+
+    /// Closes every cart that is still open though another has its lines.
+    fn close_absorbed(&mut self) -> Vec<(CartId, CartId)> {
+        let mut closed = Vec::new();
+        for (from, to) in std::mem::take(&mut self.absorbed) {
+            let books = &mut self.books[index(self.slots.partition(from.0))];
+            let Some(cart) = books.carts.get(from) else { continue };
+            let at = cart.updated_at;
+            books.apply_cart(from, &cart::Event::Closed { to: Some(to) }, at);
+            closed.push((from, to));
+        }
+        closed
+    }
+
     fn report(&self, replayed: &Replayed, elapsed: Duration) -> Report {
-        let products = || self.products.values().filter_map(|live| live.product.as_ref());
+        let reservations = self.books.iter().flat_map(|books| books.reservations.iter());
         Report {
             batches: replayed.batches,
             records: replayed.records,
             events: self.events,
-            products: products().count(),
-            reservations: products().map(|product| product.reservations().len()).sum(),
+            products: self.products.values().filter(|live| live.product.is_some()).count(),
+            reservations: reservations.filter(|(_, it)| it.hold.state == State::Active).count(),
+            orders: self.books.iter().map(|books| books.orders.len()).sum(),
+            carts: self.books.iter().map(|books| books.carts.len()).sum(),
             accounts: self.accounts.accounts.len(),
             keys: self.keys.kept(),
             bytes: replayed.bytes,
@@ -223,7 +359,24 @@ impl Replay {
     }
 }
 
-fn law(product: ProductId, violation: Violation) -> Error {
-    let whose = format!("product {}", uuid::Uuid::from_u128(product.0));
-    Error::Law { law: violation.law, whose, found: violation.found }
+fn index(partition: Partition) -> usize {
+    usize::from(partition.0)
+}
+
+/// A record names the one before it of the same product, or of the accounts.
+fn check_chain(stored: &StoredTurn, last: Sequence) -> Result<(), Gap> {
+    let claimed = stored.turn.previous;
+    if claimed == last.0 { Ok(()) } else { Err(Gap { claimed, actual: last.0 }) }
+}
+
+fn law(product: ProductId, Violation { law, found }: Violation) -> Error {
+    Error::Law { law, whose: name(product), found }
+}
+
+fn unmet(Unmet { product, found }: Unmet) -> Error {
+    Error::Law { law: "INV-10", whose: name(product), found }
+}
+
+fn name(product: ProductId) -> String {
+    format!("product {}", uuid::Uuid::from_u128(product.0))
 }

@@ -1,4 +1,4 @@
-//! A shard: one arbiter thread, the products whose partitions it serves, and the one timer of them all.
+//! A shard: one arbiter thread, the products whose partitions it serves, and the supervisors beside them.
 //!
 //! Products that nobody uses lie here as plain values; [`Shard`] gives one an actor when a message comes for it
 //! and takes it back when it has been idle. It never blocks its thread and shares nothing that it changes.
@@ -10,35 +10,34 @@ use std::time::Duration;
 
 use actix::{Actor, Addr, AsyncContext, Context as ActixContext, Handler, Message, WeakAddr};
 use holdfast_domain::account::Accounts;
+use holdfast_domain::product::Command;
 use holdfast_domain::{Product, ProductId};
 use holdfast_persistence::{Partition, Sequence, Ticket};
 use tokio::sync::oneshot;
 
+use crate::context::Context;
 use crate::outbox::Outbox;
-use crate::product_actor::{Ask, Look, ProductActor, Wake};
-use crate::turn::{Live, TurnContext};
+use crate::outcome::Outcome;
+use crate::peers::{Start, Supervisors};
+use crate::product_actor::{Ask, Look, ProductActor};
+use crate::turn::{COMMANDS_MAX, Live, TurnContext, Wish};
 
 /// How many messages may wait for one product; admission is bounded per shard, so this is never the limit.
-const MAILBOX_MESSAGES_MAX: usize = 64 * 1024;
-
-/// How many products the timer wakes before other messages have their turn.
-const WAKE_COUNT_MAX: usize = 32;
-
-/// With more than this waiting for the disk, the timer waits as well.
-const WAKE_BACKLOG_BYTES_MAX: u64 = 32 * 1024 * 1024;
-
-/// How often the timer looks again while the disk is behind.
-const WAKE_BACKLOG_PAUSE: Duration = Duration::from_millis(5);
+pub(crate) const MAILBOX_MESSAGES_MAX: usize = 64 * 1024;
 
 /// The actor of the shard itself.
 pub(crate) struct Shard {
     core: Rc<Core>,
     idle: Duration,
+    /// Until the shard is introduced to the others.
+    start: Option<Start>,
+    /// From then on.
+    supervisors: Option<Supervisors>,
 }
 
 /// What the shard and its product actors share on their one thread.
 pub(crate) struct Core {
-    pub(crate) turns: TurnContext,
+    pub(crate) turns: Rc<TurnContext>,
     pub(crate) outbox: Outbox,
     products: RefCell<HashMap<ProductId, Slot>>,
     /// The actors whose addresses are in the directory, for the sweep.
@@ -88,6 +87,11 @@ pub(crate) struct Dump {
     pub(crate) reply: oneshot::Sender<Vec<(ProductId, Product)>>,
 }
 
+/// Looks at what the shard's partitions have in their books; sends what it found by a way of its own.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct LookAt(pub(crate) Box<dyn FnOnce(&TurnContext) + Send>);
+
 impl Shard {
     /// A shard with the products that recovery brought back.
     pub(crate) fn new(
@@ -95,24 +99,32 @@ impl Shard {
         products: Vec<Live>,
         accounts: AccountBook,
         idle: Duration,
+        start: Option<Start>,
     ) -> Self {
-        let mut slots = HashMap::with_capacity(products.len());
-        for mut live in products {
-            live.arm(&turns);
-            slots.insert(live.id, Slot::Passive(Box::new(live)));
-        }
+        let products = products.into_iter().map(|live| (live.id, Slot::Passive(Box::new(live)))).collect();
         let core = Core {
             outbox: Outbox::new(turns.queue.gate().clone()),
-            turns,
-            products: RefCell::new(slots),
+            turns: Rc::new(turns),
+            products: RefCell::new(products),
             awake: RefCell::default(),
             accounts: RefCell::new(accounts),
         };
-        Self { core: Rc::new(core), idle }
+        Self { core: Rc::new(core), idle, start, supervisors: None }
     }
 
     pub(crate) const fn core(&self) -> &Rc<Core> {
         &self.core
+    }
+
+    /// Meets the other shards, and lets the supervisors begin.
+    pub(crate) fn meet(&mut self, shards: Vec<Addr<Self>>) {
+        let start = self.start.take().expect("a shard is introduced once");
+        self.supervisors = Some(start.begin(&self.core, shards));
+    }
+
+    /// Those who take requests for carts, reservations and orders.
+    pub(crate) const fn supervisors(&self) -> &Supervisors {
+        self.supervisors.as_ref().expect("shards are introduced before anybody is let in")
     }
 }
 
@@ -121,7 +133,10 @@ impl Actor for Shard {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX_MESSAGES_MAX);
-        actix::spawn(Rc::clone(&self.core).keep_deadlines());
+        // Before any message: the timers of another shard may begin before this one is introduced.
+        for (product, commands) in self.start.iter_mut().flat_map(|start| std::mem::take(&mut start.tell)) {
+            self.core.mend(product, commands);
+        }
         let core = Rc::clone(&self.core);
         actix::spawn(async move { core.outbox.deliver().await });
         // Two sweeps without a message make a product idle.
@@ -134,6 +149,14 @@ impl Handler<Deliver> for Shard {
 
     fn handle(&mut self, deliver: Deliver, _: &mut Self::Context) {
         self.core.deliver(deliver);
+    }
+}
+
+impl Handler<LookAt> for Shard {
+    type Result = ();
+
+    fn handle(&mut self, look: LookAt, _: &mut Self::Context) {
+        (look.0)(&self.core.turns);
     }
 }
 
@@ -166,8 +189,23 @@ impl Core {
         found
     }
 
+    /// Has a product that is asleep carry out what recovery found it was not told.
+    pub(crate) fn mend(&self, product: ProductId, commands: Vec<Command>) {
+        let mut products = self.products.borrow_mut();
+        let Some(Slot::Passive(live)) = products.get_mut(&product) else {
+            unreachable!("recovery speaks of what exists, and nobody was let in yet")
+        };
+        for commands in commands.chunks(COMMANDS_MAX) {
+            let wish = Wish::Each(commands.to_vec());
+            let reply = live.turn(&self.turns, wish, &Context::system(), None).into_saga();
+            let Ok(Outcome::Each(answers)) = reply.answered else { unreachable!("each is answered") };
+            let refused = answers.into_iter().find_map(Result::err);
+            assert!(refused.is_none(), "INV-10: what owners claim is there: {refused:?}");
+        }
+    }
+
     /// Hands a wish to its product's actor, waking or making it.
-    fn deliver(self: &Rc<Self>, deliver: Deliver) {
+    pub(crate) fn deliver(self: &Rc<Self>, deliver: Deliver) {
         let Deliver { product, partition, ask } = deliver;
         let mut products = self.products.borrow_mut();
         let slot =
@@ -213,45 +251,6 @@ impl Core {
             is_used
         });
     }
-
-    /// The shard's timer: wakes each product when its earliest deadline has come.
-    async fn keep_deadlines(self: Rc<Self>) {
-        let deadlines = &self.turns.deadlines;
-        loop {
-            match deadlines.earliest() {
-                None => deadlines.changed().await,
-                Some(earliest) => {
-                    tokio::select! {
-                        () = self.turns.clock.wait_until(earliest) => {}
-                        () = deadlines.changed() => {}
-                    }
-                }
-            }
-            let now = self.turns.clock.stamp();
-            let due = std::iter::from_fn(|| deadlines.pop_due(now)).take(WAKE_COUNT_MAX);
-            for product in due {
-                self.wake(product);
-            }
-            while self.turns.queue.backlog_bytes() > WAKE_BACKLOG_BYTES_MAX {
-                tokio::time::sleep(WAKE_BACKLOG_PAUSE).await;
-            }
-            tokio::task::yield_now().await;
-        }
-    }
-
-    fn wake(&self, product: ProductId) {
-        let mut products = self.products.borrow_mut();
-        match products.get_mut(&product) {
-            // Nobody else is near it: its turn can be had without an actor.
-            Some(Slot::Passive(live)) => live.wake(&self.turns),
-            Some(Slot::Active { actor, .. }) => {
-                let actor = present(actor);
-                drop(products);
-                actor.do_send(Wake);
-            }
-            None => {}
-        }
-    }
 }
 
 fn present(actor: &WeakAddr<ProductActor>) -> Addr<ProductActor> {
@@ -262,17 +261,16 @@ fn present(actor: &WeakAddr<ProductActor>) -> Addr<ProductActor> {
 mod tests {
     use std::sync::Arc;
 
-    use holdfast_domain::product::Command;
     use holdfast_domain::{OrderId, Timestamp};
     use holdfast_persistence::{Epoch, Head, JournalId, MemoryDisk, Writer};
 
     use super::*;
     use crate::card::Card;
     use crate::clock::ManualClock;
-    use crate::context::Context;
     use crate::pending::Pending;
+    use crate::product_actor::ReplyTo;
     use crate::simulation::process::turn_context;
-    use crate::turn::{Reply, Wish};
+    use crate::turn::Reply;
 
     const LAMP: ProductId = ProductId(1);
 
@@ -319,6 +317,7 @@ mod tests {
     fn deliver_to(core: &Rc<Core>) -> oneshot::Receiver<Pending<Reply>> {
         let (reply, answer) = oneshot::channel();
         let wish = Wish::Do(Command::Cancel { order: OrderId(1) });
+        let reply = ReplyTo::Request(reply);
         let ask = Ask { wish, context: Context::system(), key: None, reply };
         core.deliver(Deliver { product: LAMP, partition: Partition(0), ask });
         answer
@@ -339,7 +338,7 @@ mod tests {
         let card = Arc::new(Card::new(LAMP, Partition(0), product, Ticket::ZERO, Sequence(1)));
         turns.directory.restore(Arc::clone(&card));
         live.card = Some(card);
-        let shard = Shard::new(turns, vec![live], AccountBook::default(), Duration::from_secs(60));
+        let shard = Shard::new(turns, vec![live], AccountBook::default(), Duration::from_secs(60), None);
         Rc::clone(shard.core())
     }
 }

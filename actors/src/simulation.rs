@@ -1,15 +1,19 @@
-//! Deterministic simulation: the turns of real products under a seeded schedule, clock and faulty disk.
+//! Deterministic simulation: the turns of real products under a seeded schedule, clock and faulty disk; with the
+//! owners of their units, in [`shop`].
 //!
 //! No threads and no actix: one [`World`] asks, commits, crashes and recovers as its seed says, and keeps books of
 //! what was acknowledged. After each recovery the books are compared with what the journal gave back.
-//! A failing seed is printed; `HOLDFAST_SEED=… cargo nextest run -p holdfast-actors simulation` runs it alone.
+//! A failing seed is printed; `HOLDFAST_SEED=… cargo nextest run -p holdfast-actors simulation` runs it alone, and
+//! `HOLDFAST_SEEDS=…` runs so many.
 
 mod books;
 pub(crate) mod process;
 mod scenes;
+mod shop;
 pub(crate) mod wishes;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use holdfast_domain::idempotency::{Fingerprint, Key};
 use holdfast_domain::{ProductId, Timestamp};
@@ -22,7 +26,7 @@ use crate::recovery::recover;
 
 use books::Books;
 use process::Process;
-use wishes::Asked;
+use wishes::{Asked, AskedWish};
 
 /// Worlds that one run of the tests sees; each is another seed. A release build sees more in the same time.
 const SEEDS: u64 = if cfg!(debug_assertions) { 1_000 } else { 10_000 };
@@ -40,11 +44,48 @@ const CLOCK_STEP_MS_MAX: u64 = 8 * 60 * 1000;
 
 #[test]
 fn what_was_acknowledged_survives_every_crash() {
-    if let Ok(seed) = std::env::var("HOLDFAST_SEED") {
-        World::run(seed.parse().expect("HOLDFAST_SEED is a number"));
+    for_each_seed(World::run);
+}
+
+/// Runs the world of each seed that the environment asks for, on as many threads as there are; after the first that
+/// fails no other begins.
+fn for_each_seed(run: fn(u64)) {
+    let number = |name| {
+        let text = std::env::var(name).ok()?;
+        Some(text.parse().unwrap_or_else(|error| panic!("{name} is a number: {error}")))
+    };
+    if let Some(seed) = number("HOLDFAST_SEED") {
+        run(seed);
         return;
     }
-    (1..=SEEDS).for_each(World::run);
+    let seeds = number("HOLDFAST_SEEDS").unwrap_or(SEEDS);
+    let next = AtomicU64::new(1);
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                let _last = Last(&next);
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed > seeds {
+                        return;
+                    }
+                    run(seed);
+                }
+            });
+        }
+    });
+}
+
+/// Lets no other world begin when one ends in a panic.
+struct Last<'a>(&'a AtomicU64);
+
+impl Drop for Last<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.store(u64::MAX / 2, Ordering::Relaxed);
+        }
+    }
 }
 
 /// A xorshift64* generator: the same numbers for the same seed, everywhere.
@@ -126,9 +167,8 @@ impl World {
                 let fault = self.any_fault();
                 self.commit(Some(fault));
             }
-            79..=88 => self.move_clock(true),
-            89..=90 => self.move_clock(false),
-            91..=94 => self.process.wake_due(&mut self.books),
+            79..=92 => self.move_clock(true),
+            93..=94 => self.move_clock(false),
             95..=96 => self.process.let_absent_leave(),
             _ => self.crash(),
         }
@@ -150,8 +190,10 @@ impl World {
     fn fresh_asked(&mut self) -> Asked {
         let product = ProductId(u128::from(self.rng.below(4)) % PRODUCTS);
         let state = self.process.state_of(product).cloned();
-        let wish = wishes::any(&mut self.rng, state.as_ref(), self.now);
-        let key = self.rng.percent(50).then(|| {
+        let wish = wishes::any(&mut self.rng, product, state.as_ref(), self.now);
+        // A product settles no key with an all-or-none that it refuses, or that is only asked for.
+        let may_have_key = !matches!(wish, AskedWish::Many { all: Some(_), .. });
+        let key = (self.rng.percent(50) && may_have_key).then(|| {
             let key = u128::from(self.rng.next());
             RequestKey { key: Key(key), fingerprint: Fingerprint(key) }
         });

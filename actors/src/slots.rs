@@ -3,11 +3,16 @@
 //! `id ─▶ slot (of 1 024) ─▶ partition ─▶ shard`. The first two arrows are stored with the data and never
 //! change; the last one is chosen at each start, from the number of threads.
 
-use holdfast_domain::ProductId;
 use holdfast_persistence::Partition;
 
 /// Slices of the id space; partitions are groups of slots.
 pub const SLOTS: u16 = 1024;
+
+/// How many ids [`Slots::place`] tries at the most; with 1 024 partitions it needs 1 024 on average.
+const CANDIDATES: u128 = 1 << 16;
+
+/// Where they differ: in random bits of a UUIDv7, above those that count from one id to the next.
+const CANDIDATE_SHIFT: u32 = 40;
 
 /// The partition that keeps the accounts.
 pub const ACCOUNTS_PARTITION: Partition = Partition(0);
@@ -31,12 +36,25 @@ impl Slots {
         Self { partitions, shards }
     }
 
-    /// The partition of a product.
+    /// The partition of a product, cart, reservation or order.
     #[must_use]
-    pub fn partition(&self, product: ProductId) -> Partition {
-        let slot = stable_hash(product.0) % u64::from(SLOTS);
+    pub fn partition(&self, id: u128) -> Partition {
+        let slot = stable_hash(id) % u64::from(SLOTS);
         let partition = slot * u64::from(self.partitions) / u64::from(SLOTS);
         Partition(u16::try_from(partition).expect("a slot below SLOTS gives a partition below u16::MAX"))
+    }
+
+    /// An id of that partition, made from a new one: what belongs together lives on one thread and in one slice of
+    /// the journal. Different ids stay different.
+    ///
+    /// # Panics
+    ///
+    /// Never: of 65 536 ids that a hash spreads, some are of every partition.
+    #[must_use]
+    pub fn place(&self, id: u128, partition: Partition) -> u128 {
+        let candidates = (0..CANDIDATES).map(|number| id ^ number << CANDIDATE_SHIFT);
+        let is_there = |candidate: &u128| self.partition(*candidate) == partition;
+        candidates.into_iter().find(is_there).expect("a hash spreads candidates over all partitions")
     }
 
     /// The shard that serves a partition.
@@ -68,7 +86,7 @@ mod tests {
     #[test]
     fn placement_of_known_ids_never_changes() {
         let slots = Slots::new(16, 2);
-        let places: Vec<u16> = (0..8).map(|id| slots.partition(ProductId(id)).0).collect();
+        let places: Vec<u16> = (0..8).map(|id| slots.partition(id).0).collect();
         assert_eq!(places, GOLDEN, "stored data depends on this mapping");
     }
 
@@ -77,9 +95,21 @@ mod tests {
         let slots = Slots::new(16, 2);
         let mut counts = [0_u32; 16];
         for id in 0..16_000_u128 {
-            counts[usize::from(slots.partition(ProductId(id << 64 | 7)).0)] += 1;
+            counts[usize::from(slots.partition(id << 64 | 7).0)] += 1;
         }
         assert!(counts.iter().all(|count| (800..1200).contains(count)), "{counts:?}");
+    }
+
+    #[test]
+    fn placed_ids_are_of_their_partition_and_all_different() {
+        let slots = Slots::new(1024, 2);
+        let mut seen = std::collections::BTreeSet::new();
+        for number in 0..4_096_u16 {
+            let partition = Partition(number % 1024);
+            let id = slots.place(u128::from(number) | 0x0193_6f5e_7a5c_7000_8000 << 64, partition);
+            assert_eq!(slots.partition(id), partition);
+            assert!(seen.insert(id));
+        }
     }
 
     const GOLDEN: [u16; 8] = [9, 4, 2, 2, 7, 8, 14, 9];

@@ -1,4 +1,4 @@
-//! One turn of one product: stamp, expire what is due, decide, apply, push to the journal, publish, seal.
+//! One turn of one product: stamp, decide, apply, push to the journal, publish, seal.
 //!
 //! Everything a turn needs is on one thread; a turn never waits. The products of a shard, awake or asleep, all
 //! change here and nowhere else.
@@ -6,26 +6,28 @@
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
+use holdfast_domain::order::Bought;
 use holdfast_domain::product::{self, Command, Description, Event, NewProduct, Product, Refusal};
-use holdfast_domain::{ProductId, Timestamp};
+use holdfast_domain::saga::Books;
+use holdfast_domain::{Item, Owner, ProductId, Timestamp};
 use holdfast_persistence::{Epoch, Partition, PushError, Queue, RecordHeader, Sequence, Ticket};
 
 use crate::Position;
 use crate::card::Card;
 use crate::clock::LogClock;
 use crate::context::Context;
-use crate::deadlines::Deadlines;
 use crate::directory::{Directory, SkuClaim};
 use crate::keys::{Kept, KeyGuard};
-use crate::outcome::{
-    Answered, Inventory, Outcome, ProductFacts, Purchased, ReservationFacts, ReservationStatus, StockChange,
-    VariantFacts,
-};
+use crate::outcome::{Answered, Inventory, Outcome, ProductFacts, Purchased, StockChange, VariantFacts};
 use crate::pending::{self, Pending};
 use crate::record::{self, Entity, Events, KeyedOutcome, Turn};
 
-/// How many lines one record of expiries may have: they and 256 holds stay well below `RECORD_BYTES_MAX`.
-const EXPIRE_LINES_MAX: usize = 8 * 1024;
+/// How heavy the events of one record may be before a turn of many commands begins another, by [`weight`]: with one
+/// more event on top, a record stays well below `RECORD_BYTES_MAX`.
+const RECORD_WEIGHT_MAX: usize = 32 * 1024;
+
+/// How many commands one message may carry, so that a turn pauses nobody.
+pub(crate) const COMMANDS_MAX: usize = 256;
 
 /// What a product is asked.
 pub(crate) enum Wish {
@@ -35,6 +37,14 @@ pub(crate) enum Wish {
     Edit { version: Option<u32>, edit: Edit },
     /// Anything that the rules know a command for.
     Do(Command),
+    /// Many of them, at most [`COMMANDS_MAX`], each with its own answer.
+    Each(Vec<Command>),
+    /// Many adjustments and counts, at most [`COMMANDS_MAX`]: all or none. A yes and a no look as for `Each`.
+    All {
+        commands: Vec<Command>,
+        /// Say what would come of it, and change nothing.
+        is_dry: bool,
+    },
 }
 
 /// Makes a new description from the present one.
@@ -62,8 +72,6 @@ pub(crate) struct Live {
     /// Of its newest turn that changed anything.
     pub(crate) ticket: Ticket,
     pub(crate) card: Option<Arc<Card>>,
-    /// Its entry among the shard's deadlines.
-    pub(crate) armed: Option<Timestamp>,
 }
 
 /// What a turn leaves behind.
@@ -82,23 +90,25 @@ pub(crate) struct TurnContext {
     pub(crate) epoch: Epoch,
     pub(crate) queue: Queue,
     pub(crate) directory: Arc<Directory>,
-    pub(crate) deadlines: Deadlines,
-    /// The newest sequence of every partition; a shard moves its own only.
-    pub(crate) sequences: Box<[Cell<Sequence>]>,
+    /// By partition; a shard moves its own only.
+    pub(crate) partitions: Box<[PartitionState]>,
     pub(crate) scratch: RefCell<Vec<u8>>,
+}
+
+/// What one shard knows of one of its partitions.
+#[derive(Debug, Default)]
+pub(crate) struct PartitionState {
+    /// Of the newest record.
+    pub(crate) sequence: Cell<Sequence>,
+    /// Of the newest record: nothing of the partition is younger.
+    pub(crate) ticket: Cell<Ticket>,
+    /// Reservations, orders and carts.
+    pub(crate) books: RefCell<Books>,
 }
 
 impl Live {
     pub(crate) const fn new(id: ProductId, partition: Partition) -> Self {
-        Self {
-            id,
-            partition,
-            product: None,
-            last_sequence: Sequence(0),
-            ticket: Ticket::ZERO,
-            card: None,
-            armed: None,
-        }
+        Self { id, partition, product: None, last_sequence: Sequence(0), ticket: Ticket::ZERO, card: None }
     }
 
     /// Answers one wish.
@@ -109,9 +119,22 @@ impl Live {
         context: &Context,
         key: Option<KeyGuard>,
     ) -> Pending<Reply> {
+        let wish = match wish {
+            Wish::Each(commands) => return self.each(shared, &commands, context, key),
+            Wish::All { commands, is_dry } => match self.refused_of_all(&commands) {
+                None if !is_dry => return self.each(shared, &commands, context, key),
+                refused => {
+                    let mut answers = vec![Ok(Outcome::Done); commands.len()];
+                    for (index, refusal) in refused.into_iter().flatten() {
+                        answers[index] = Err(refusal);
+                    }
+                    return self.seal(shared, Ok(Outcome::Each(answers)), None);
+                }
+            },
+            wish => wish,
+        };
         let now = shared.clock.stamp_from(key.as_ref().map(KeyGuard::claimed_at).unwrap_or_default());
-        self.expire(shared, now);
-        let (result, command) = self.decide(wish, now);
+        let (result, command) = self.decide(wish);
         let (events, refusal) = match result {
             Ok(events) => (events, None),
             Err(refusal) => (Vec::new(), Some(refusal)),
@@ -122,40 +145,77 @@ impl Live {
         let leaves_record = !events.is_empty() || key.is_some();
         let position = leaves_record.then(|| shared.next_position(self.partition));
         let answered = match refusal {
-            Some(refusal) => Err(refusal),
+            Some(refusal) => Err(refusal.into()),
             None => Ok(self.outcome(&events, command.as_ref(), position, now)),
         };
         if let Some(position) = position {
             let key = key.map(|key| (key, &answered));
             self.record(shared, Entry { context, events, key, position, now });
         }
+        self.seal(shared, answered, position)
+    }
+
+    /// Answers many commands, each on its own, with as few records as they fit in; a key is settled in the last.
+    fn each(
+        &mut self,
+        shared: &TurnContext,
+        commands: &[Command],
+        context: &Context,
+        key: Option<KeyGuard>,
+    ) -> Pending<Reply> {
+        let now = shared.clock.stamp_from(key.as_ref().map(KeyGuard::claimed_at).unwrap_or_default());
+        let begin = |live: &Self| {
+            let position = shared.next_position(live.partition);
+            Entry { context, events: Vec::new(), key: None, position, now }
+        };
+        let mut entry: Option<Entry<'_>> = None;
+        let mut heavy = 0;
+        let mut answers = Vec::with_capacity(commands.len());
+        for command in commands {
+            let decided = match &self.product {
+                Some(product) => product.decide(command),
+                None => Err(Refusal::UnknownProduct),
+            };
+            answers.push(decided.map(|events| {
+                for event in &events {
+                    product::apply(&mut self.product, event, now);
+                }
+                if events.is_empty() {
+                    return Outcome::Done;
+                }
+                let entry = entry.get_or_insert_with(|| begin(self));
+                let outcome = self.outcome(&events, Some(command), Some(entry.position), now);
+                heavy += events.iter().map(weight).sum::<usize>();
+                entry.events.extend(events);
+                outcome
+            }));
+            if heavy > RECORD_WEIGHT_MAX {
+                heavy = 0;
+                entry.take().into_iter().for_each(|entry| self.record(shared, entry));
+            }
+        }
+        let answered = Ok(Outcome::Each(answers));
+        if let Some(key) = key {
+            let entry = entry.get_or_insert_with(|| begin(self));
+            entry.key = Some((key, &answered));
+        }
+        entry.into_iter().for_each(|entry| self.record(shared, entry));
+        self.seal(shared, answered, None)
+    }
+
+    fn refused_of_all(&self, commands: &[Command]) -> Option<Vec<(usize, Refusal)>> {
+        match &self.product {
+            Some(product) => product.decide_all(commands).err(),
+            None => Some((0..commands.len()).map(|index| (index, Refusal::UnknownProduct)).collect()),
+        }
+    }
+
+    fn seal(&self, shared: &TurnContext, answered: Answered, position: Option<Position>) -> Pending<Reply> {
         let reply = Reply { answered, position, is_replayed: false };
         Pending::new(reply, self.ticket, shared.queue.gate().clone())
     }
 
-    /// Expires what is due; called by the timer.
-    pub(crate) fn wake(&mut self, shared: &TurnContext) {
-        // The timer took the entry out; whatever is next is entered anew.
-        self.armed = None;
-        let now = shared.clock.stamp();
-        self.expire(shared, now);
-        self.arm(shared);
-    }
-
-    fn expire(&mut self, shared: &TurnContext, now: Timestamp) {
-        let Some(product) = &self.product else { return };
-        if product.next_deadline().is_none_or(|deadline| deadline > now) {
-            return;
-        }
-        let events = fitting(product.decide_expire(now));
-        for event in &events {
-            product::apply(&mut self.product, event, now);
-        }
-        let position = shared.next_position(self.partition);
-        self.record(shared, Entry { context: &Context::system(), events, key: None, position, now });
-    }
-
-    fn decide(&self, wish: Wish, now: Timestamp) -> (Result<Vec<Event>, Refusal>, Option<Command>) {
+    fn decide(&self, wish: Wish) -> (Result<Vec<Event>, Refusal>, Option<Command>) {
         let command = match (wish, &self.product) {
             (Wish::Create { new, skus }, None) => {
                 let decided = product::decide_create(&new);
@@ -170,15 +230,22 @@ impl Live {
                 Command::Describe { description: Arc::new(edit(product.description())), version }
             }
             (Wish::Do(command), Some(_)) => command,
+            (Wish::Each(_) | Wish::All { .. }, Some(_)) => {
+                unreachable!("many commands have a turn of their own")
+            }
         };
         let product = self.product.as_ref().expect("an absent product was answered above");
-        (product.decide(&command, now), Some(command))
+        (product.decide(&command), Some(command))
     }
 
     /// Pushes one record and publishes what it changed.
     fn record(&mut self, shared: &TurnContext, entry: Entry<'_>) {
         let Entry { context, events, key, position, now } = entry;
         let is_unlisted = events.iter().any(|event| matches!(event, Event::Deleted));
+        if let [event @ Event::Purchased { order, .. }] = events.as_slice() {
+            let bought = bought(self, event, context.actor.owner(), now, position.sequence);
+            shared.partition(self.partition).books.borrow_mut().apply_bought(*order, bought);
+        }
         let turn = Turn {
             request_id: context.request_id.clone(),
             actor: context.actor,
@@ -212,14 +279,6 @@ impl Live {
         if let Some((key, answered)) = key {
             key.settle(Kept { answered: answered.clone(), position, ticket: self.ticket }, now);
         }
-        self.arm(shared);
-    }
-
-    /// Lets the shard's timer follow the product's next deadline.
-    pub(crate) fn arm(&mut self, shared: &TurnContext) {
-        let next = self.product.as_ref().and_then(Product::next_deadline);
-        shared.deadlines.set(self.id, self.armed, next);
-        self.armed = next;
     }
 
     /// What the answer says, from the state after the turn.
@@ -247,20 +306,10 @@ impl Live {
                 let position = position.expect("a turn with events leaves a record");
                 Outcome::StockChanged(self.stock_change(product, event, position, now))
             }
-            (
-                _,
-                Some(
-                    Command::Reserve { reservation, .. }
-                    | Command::Extend { reservation, .. }
-                    | Command::Confirm { reservation, .. }
-                    | Command::Release { reservation },
-                ),
-            ) => Outcome::Reservation(reservation_facts(product, *reservation, events)),
-            (
-                _,
-                Some(Command::Purchase { order, .. } | Command::Fulfil { order } | Command::Cancel { order }),
-            ) => Outcome::OrderMoved(*order),
-            _ => Outcome::Product(Box::new(facts(self.id, product))),
+            (_, Some(Command::Describe { .. } | Command::Delete { .. }) | None) => {
+                Outcome::Product(Box::new(facts(self.id, product)))
+            }
+            _ => Outcome::Done,
         }
     }
 
@@ -299,9 +348,14 @@ impl Live {
 }
 
 impl TurnContext {
+    /// What this shard knows of a partition.
+    pub(crate) fn partition(&self, partition: Partition) -> &PartitionState {
+        &self.partitions[usize::from(partition.0)]
+    }
+
     /// The place of the next record of a partition.
     pub(crate) fn next_position(&self, partition: Partition) -> Position {
-        let cell = &self.sequences[usize::from(partition.0)];
+        let cell = &self.partition(partition).sequence;
         let sequence = cell.get().next();
         cell.set(sequence);
         Position { partition, sequence }
@@ -327,46 +381,52 @@ impl TurnContext {
             }
         };
         self.scratch.replace(buffer);
+        self.partition(position.partition).ticket.set(ticket);
         ticket
     }
 }
 
-/// As many expiries, from the first on, as one record holds; the rest are due again at once.
-fn fitting(mut expiries: Vec<Event>) -> Vec<Event> {
-    let mut lines_count = 0;
-    let mut fits = |event: &&Event| {
-        let Event::Expired { lines, .. } = event else { unreachable!("only expiries are due") };
-        lines_count += lines.len();
-        lines_count <= EXPIRE_LINES_MAX
-    };
-    let count = expiries.iter().take_while(|event| fits(event)).count();
-    expiries.truncate(count);
-    expiries
+/// About how many bytes an event takes, from above.
+fn weight(event: &Event) -> usize {
+    let lines = |count: usize| 64 + count * 8;
+    match event {
+        Event::Adjusted { reference, note, .. } => {
+            let length = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
+            64 + length(reference) + length(note)
+        }
+        Event::Reserved { lines: held, .. }
+        | Event::Extended { lines: held, .. }
+        | Event::Confirmed { lines: held, .. }
+        | Event::Released { lines: held, .. }
+        | Event::Expired { lines: held, .. }
+        | Event::Fulfilled { lines: held, .. }
+        | Event::Canceled { lines: held, .. } => lines(held.len()),
+        Event::Reheld { before, lines: held, .. } => lines(before.len() + held.len()),
+        Event::Counted { .. } | Event::Deleted | Event::Purchased { .. } => 64,
+        Event::Created { .. } | Event::Described { .. } => RECORD_WEIGHT_MAX,
+    }
 }
 
-fn reservation_facts(
-    product: &Product,
-    reservation: holdfast_domain::ReservationId,
-    events: &[Event],
-) -> ReservationFacts {
-    use holdfast_domain::product::Closing;
-
-    if let Some(hold) = product.reservation(reservation) {
-        let status = ReservationStatus::Active { deadline: hold.deadline };
-        return ReservationFacts { id: reservation, lines: hold.lines.clone(), status };
+/// The order that a purchase is, from the state that its event led to.
+///
+/// # Panics
+///
+/// When the event is none of a purchase, or its product is gone.
+pub(crate) fn bought(live: &Live, event: &Event, owner: Owner, at: Timestamp, sequence: Sequence) -> Bought {
+    let Event::Purchased { line, unit_price, currency, .. } = event else {
+        unreachable!("only purchases are bought")
+    };
+    let product = live.product.as_ref().expect("what was bought exists");
+    Bought {
+        owner,
+        item: Item { product: live.id, variant: line.variant, quantity: line.quantity },
+        unit_price: *unit_price,
+        currency: *currency,
+        description: Arc::clone(product.description()),
+        variant: Arc::clone(&product.variants()[line.variant.index()].description),
+        at,
+        mark: sequence.0,
     }
-    let lines = match events.first() {
-        Some(
-            Event::Confirmed { lines, .. } | Event::Released { lines, .. } | Event::Expired { lines, .. },
-        ) => lines.clone(),
-        _ => Vec::new(),
-    };
-    let status = match product.closing(reservation).expect("a hold that was answered with yes is known") {
-        Closing::Confirmed { order } => ReservationStatus::Confirmed { order },
-        Closing::Released => ReservationStatus::Released,
-        Closing::Expired { .. } => ReservationStatus::Expired,
-    };
-    ReservationFacts { id: reservation, lines, status }
 }
 
 fn facts(id: ProductId, product: &Product) -> ProductFacts {

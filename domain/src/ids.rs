@@ -21,12 +21,20 @@ id! {
     OrderId
 }
 id! {
+    /// A cart: what somebody means to buy.
+    CartId
+}
+id! {
     /// A category of the catalogue.
     CategoryId
 }
 id! {
     /// A person who can log in.
     AccountId
+}
+id! {
+    /// A rule of the price list.
+    RuleId
 }
 id! {
     /// Who buys, as far as limits per customer are concerned: a digest of the account or guest session.

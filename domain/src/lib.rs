@@ -5,21 +5,42 @@
 //! live operation, replay and tests differ only in who calls. There is no I/O, clock, randomness or
 //! thread in this crate, and it depends on nobody.
 //!
-//! Read in this order: the small values, the product (its stock above all), accounts, idempotency.
+//! Read in this order: the small values, the product (its stock above all), the reservation machine (`hold`), those
+//! who own holds (`reservation`, `cart`, `order`), the steps between owners and products (`saga`), accounts,
+//! idempotency.
 
-pub mod account;
-pub mod idempotency;
 pub mod ids;
+pub mod item;
 pub mod money;
-pub mod product;
+pub mod owner;
 pub mod quantity;
 pub mod sku;
 pub mod time;
 
+pub mod product;
+
+pub mod hold;
+
+pub mod cart;
+pub mod order;
+pub mod price;
+pub mod reservation;
+
+pub mod saga;
+
+pub mod account;
+pub mod idempotency;
+
 pub use account::Account;
-pub use ids::{AccountId, Buyer, CategoryId, OrderId, ProductId, ReservationId};
+pub use cart::Cart;
+pub use hold::Hold;
+pub use ids::{AccountId, Buyer, CartId, CategoryId, OrderId, ProductId, ReservationId, RuleId};
+pub use item::Item;
 pub use money::{Currency, Money};
+pub use order::Order;
+pub use owner::Owner;
 pub use product::Product;
 pub use quantity::{Quantity, Units};
+pub use reservation::Reservation;
 pub use sku::Sku;
 pub use time::{Millis, Timestamp};

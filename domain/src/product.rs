@@ -19,20 +19,21 @@ mod cancel;
 mod confirm;
 mod count;
 mod create;
-mod expire;
 mod extend;
 mod fulfil;
 mod purchase;
+mod rehold;
 mod release;
 mod reserve;
+mod stocktaking;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::{Buyer, Millis, OrderId, ReservationId, Sku, Timestamp};
+use crate::{Buyer, OrderId, ReservationId, Sku, Timestamp};
 
 pub use apply::apply;
-pub use command::{Command, NewProduct, NewVariant, Reason};
+pub use command::{Command, NewProduct, NewVariant, Reason, Rehold};
 pub use create::decide_create;
 pub use describe::{Description, ReserveOn, Status, VariantDescription};
 pub use event::{Event, Line, VariantNo};
@@ -40,16 +41,6 @@ pub use levels::{Levels, Totals};
 pub use movement::{Movement, MovementKind};
 pub use refusal::{LimitKind, Refusal, Short};
 
-/// How long a closed reservation is remembered, so that a repeated confirm or release meets its own answer.
-pub const CLOSED_KEPT: Millis = Millis::from_secs(24 * 60 * 60);
-/// How many closed reservations one event forgets at the most; the rest go with the next events.
-pub const FORGET_COUNT_MAX: usize = 16;
-/// How often a reservation may be extended.
-pub const EXTENSIONS_MAX: u8 = 3;
-/// How long a reservation may live in all, extensions included.
-pub const RESERVATION_LIFE_MAX: Millis = Millis::from_secs(60 * 60);
-/// How many reservations one turn expires at the most; the rest are due again at once.
-pub const EXPIRE_COUNT_MAX: usize = 256;
 /// How many lines one reservation may have.
 pub const LINES_MAX: usize = 100;
 /// How many variants one product may have.
@@ -66,11 +57,8 @@ pub struct Product {
     version: u32,
     created_at: Timestamp,
     updated_at: Timestamp,
-    /// Active ones only.
+    /// Units held for somebody. How long is for their owner to say, and to remember how it ended.
     reservations: BTreeMap<ReservationId, Reservation>,
-    deadlines: BTreeSet<(Timestamp, ReservationId)>,
-    closed: BTreeMap<ReservationId, Closing>,
-    closed_by_age: VecDeque<(Timestamp, ReservationId)>,
     /// Orders whose units are committed here and not yet shipped.
     orders: BTreeMap<OrderId, Commitment>,
     /// Units held or bought by each customer; kept only while there is a limit for them.
@@ -92,36 +80,13 @@ pub struct Variant {
     pub updated_at: Timestamp,
 }
 
-/// Units held for somebody until a deadline.
+/// Units held for somebody until their owner says otherwise.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Reservation {
     /// For whom.
     pub buyer: Buyer,
     /// What.
     pub lines: Vec<Line>,
-    /// Since when.
-    pub created_at: Timestamp,
-    /// The first moment at which it is dead.
-    pub deadline: Timestamp,
-    /// How often it was extended.
-    pub extensions: u8,
-}
-
-/// How a reservation ended, and when.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Closing {
-    /// It became part of an order.
-    Confirmed {
-        /// Whose units they are now.
-        order: OrderId,
-    },
-    /// It was given back.
-    Released,
-    /// Its deadline passed.
-    Expired {
-        /// The deadline.
-        deadline: Timestamp,
-    },
 }
 
 /// Units sold to an order and not yet shipped.
@@ -134,37 +99,34 @@ pub struct Commitment {
 }
 
 impl Product {
-    /// What follows from `command` at `now`: events to be journaled and applied, or why not.
+    /// What follows from `command`: events to be journaled and applied, or why not.
     ///
-    /// No events means that it is so already (a repeated confirm or release): the answer is yes.
+    /// No events means that it is so already (a repeated confirm or release): the answer is yes. Time plays no
+    /// part: deadlines are with the owners of the holds.
     ///
     /// # Errors
     ///
     /// The refusals of each command; nothing has changed then.
-    pub fn decide(&self, command: &Command, now: Timestamp) -> Result<Vec<Event>, Refusal> {
+    pub fn decide(&self, command: &Command) -> Result<Vec<Event>, Refusal> {
         match command {
             Command::Describe { description, version } => self.decide_describe(description, *version),
             Command::Delete { version } => self.decide_delete(*version),
-            Command::Adjust { variant, delta, reason, reference, note } => {
-                self.decide_adjust(*variant, *delta, *reason, reference.as_deref(), note.as_deref())
+            Command::Adjust { variant, .. } | Command::Count { variant, .. } => {
+                stocktaking::decide(command, self.levels_of(*variant)?).map(|event| vec![event])
             }
-            Command::Count { variant, on_hand, expected } => self.decide_count(*variant, *on_hand, *expected),
             Command::Reserve { reservation, buyer, lines, deadline } => {
-                self.decide_reserve(*reservation, *buyer, lines, *deadline, now)
+                self.decide_reserve(*reservation, *buyer, lines, *deadline)
             }
-            Command::Extend { reservation, deadline } => self.decide_extend(*reservation, *deadline, now),
-            Command::Confirm { reservation, order } => self.decide_confirm(*reservation, *order, now),
-            Command::Release { reservation } => self.decide_release(*reservation, now),
+            Command::Rehold(rehold) => self.decide_rehold(rehold),
+            Command::Take(rehold) => self.decide_take(rehold),
+            Command::Check(rehold) => self.decide_rehold(rehold).map(|_| Vec::new()),
+            Command::Extend { reservation, deadline } => self.decide_extend(*reservation, *deadline),
+            Command::Confirm { reservation, order } => self.decide_confirm(*reservation, *order),
+            Command::Release { reservation, ending } => Ok(self.decide_release(*reservation, *ending)),
             Command::Purchase { order, buyer, line } => self.decide_purchase(*order, *buyer, *line),
-            Command::Fulfil { order } => self.decide_fulfil(*order),
-            Command::Cancel { order } => self.decide_cancel(*order),
+            Command::Fulfil { order } => Ok(self.decide_fulfil(*order)),
+            Command::Cancel { order } => Ok(self.decide_cancel(*order)),
         }
-    }
-
-    /// When the product next needs waking: the earliest deadline of its reservations.
-    #[must_use]
-    pub fn next_deadline(&self) -> Option<Timestamp> {
-        self.deadlines.first().map(|(deadline, _)| *deadline)
     }
 
     /// What it is called and costs, and how it is sold.
@@ -233,10 +195,10 @@ impl Product {
         self.reservations.get(&reservation)
     }
 
-    /// How a reservation ended, while that is remembered.
+    /// All orders whose units are committed here, by id.
     #[must_use]
-    pub fn closing(&self, reservation: ReservationId) -> Option<Closing> {
-        self.closed.get(&reservation).copied()
+    pub const fn commitments(&self) -> &BTreeMap<OrderId, Commitment> {
+        &self.orders
     }
 
     /// The units of an order that are committed here.
@@ -284,8 +246,9 @@ impl Product {
         Err(Refusal::InsufficientStock { lines })
     }
 
-    /// Limits are checked after stock, so that a sold-out product always says so.
-    fn check_limits(&self, buyer: Buyer, lines: &[Line]) -> Result<(), Refusal> {
+    /// Limits are checked after stock, so that a sold-out product always says so. `own` units of the buyer are
+    /// counted already and are part of what is asked for.
+    fn check_limits(&self, buyer: Buyer, lines: &[Line], own: u64) -> Result<(), Refusal> {
         let requested: u64 = lines.iter().map(|line| u64::from(line.quantity.get())).sum();
         if let Some(limit) = self.description.per_order_limit
             && requested > u64::from(limit.get())
@@ -297,7 +260,7 @@ impl Product {
             });
         }
         if let Some(limit) = self.description.per_customer_limit {
-            let counted = self.units_of(buyer);
+            let counted = self.units_of(buyer).saturating_sub(own);
             if counted + requested > u64::from(limit.get()) {
                 return Err(Refusal::LimitExceeded {
                     kind: LimitKind::PerCustomer,

@@ -15,15 +15,15 @@ mod model {
 use std::sync::Arc;
 
 use holdfast_domain::product::{
-    Description, EXPIRE_COUNT_MAX, Event, Levels, NewProduct, NewVariant, Product, ReserveOn, Status,
-    VariantDescription, VariantNo, apply, decide_create, invariant,
+    Description, Event, Levels, NewProduct, NewVariant, Product, ReserveOn, Status, VariantDescription,
+    VariantNo, apply, decide_create, invariant,
 };
 use holdfast_domain::{Buyer, Currency, Money, OrderId, ReservationId, Sku, Timestamp};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 
 use model::facts::{Expected, Model};
-use model::wish::{Step, steps};
+use model::wish::{Wish, wishes};
 use model::{BUYERS, ORDERS, RESERVATIONS, VARIANTS};
 
 const START: Timestamp = Timestamp(1_700_000_000_000);
@@ -36,10 +36,10 @@ proptest! {
     })]
 
     #[test]
-    fn product_does_what_the_model_says(steps in steps()) {
+    fn product_does_what_the_model_says(wishes in wishes()) {
         let mut run = Run::start();
-        for step in steps {
-            run.step(step);
+        for wish in wishes {
+            run.turn(wish);
             if run.model.is_deleted {
                 break;
             }
@@ -58,51 +58,34 @@ struct Run {
 impl Run {
     fn start() -> Self {
         let new = product();
-        let model = Model::new(START, VARIANTS, &new.description);
+        let model = Model::new(VARIANTS, &new.description);
         let mut run = Self { slot: None, journal: Vec::new(), model, now: START };
         run.take(decide_create(&new).expect("well formed"));
         run
     }
 
     /// One turn of the shell, with every law and every figure checked after it.
-    fn step(&mut self, step: Step) {
-        self.now = step.tick.after(self.now, self.product().next_deadline());
-        if step.is_swept {
-            self.expire();
-        }
+    fn turn(&mut self, wish: Wish) {
+        self.now.0 += 1;
         let product = self.product();
-        let command = step.wish.command(self.now, product);
+        let command = wish.command(product);
 
         let before = product.clone();
-        let decided = product.decide(&command, self.now);
+        let decided = product.decide(&command);
         assert_eq!(*self.product(), before, "decide changes nothing");
-        let expected = self.model.turn(&command, self.now);
+        let expected = self.model.turn(&command);
         let actual = match &decided {
             Ok(events) if events.is_empty() => Expected::AlreadySo,
             Ok(_) => Expected::Done,
             Err(refusal) => Expected::Refused(refusal.clone()),
         };
-        assert_eq!(actual, expected, "{command:?} at {:?}", self.now);
+        assert_eq!(actual, expected, "{command:?}");
 
         self.take(decided.unwrap_or_default());
         if let Some(product) = &self.slot {
             assert_eq!(invariant::check(product), Ok(()));
-            if step.is_swept {
-                assert_eq!(invariant::deadlines_are_kept(product, self.now), Ok(()));
-            }
             self.compare(product);
         }
-    }
-
-    fn expire(&mut self) {
-        let events = self.product().decide_expire(self.now);
-        let expired = |event: &Event| match event {
-            Event::Expired { reservation, .. } => *reservation,
-            other => panic!("an expiry, not {other:?}"),
-        };
-        let expired: Vec<_> = events.iter().map(expired).collect();
-        assert_eq!(expired, self.model.expire(self.now, EXPIRE_COUNT_MAX));
-        self.take(events);
     }
 
     fn compare(&self, product: &Product) {
@@ -117,10 +100,9 @@ impl Run {
             assert_eq!(totals, model.totals(no), "totals of {no:?}");
         }
         for id in (0..RESERVATIONS).map(ReservationId) {
-            let actual = product.reservation(id).map(|hold| (hold.buyer, hold.lines.clone(), hold.deadline));
-            let expected = model.hold(id).map(|hold| (hold.buyer, hold.lines, hold.deadline));
+            let actual = product.reservation(id).map(|hold| (hold.buyer, hold.lines.clone()));
+            let expected = model.hold(id).map(|hold| (hold.buyer, hold.lines));
             assert_eq!(actual, expected, "{id:?}");
-            assert_eq!(product.closing(id), model.closing(id), "{id:?}");
         }
         for id in (0..ORDERS).map(OrderId) {
             let actual = product.commitment(id).map(|order| (order.buyer, order.lines.clone()));
@@ -129,7 +111,6 @@ impl Run {
         for buyer in (0..BUYERS).map(Buyer) {
             assert_eq!(product.units_of(buyer), model.counted(buyer), "{buyer:?}");
         }
-        assert_eq!(product.next_deadline(), model.holds().iter().map(|hold| hold.deadline).min());
         assert_eq!(product.version(), model.version());
     }
 

@@ -1,20 +1,36 @@
-//! The rules of a product as a shop's diary. How a line reads is told at [`story::shop::check`].
+//! The rules of a product, and of those who own what it holds, as diaries of a shop. How a line reads is told at
+//! [`story::teller::tell`].
 
 mod story {
+    pub(crate) mod office;
     pub(crate) mod shop;
 
     mod answer;
     mod ask;
+    mod teller;
     mod words;
 }
 
+/// One product.
 mod diary {
     mod catalogue;
-    mod deadlines;
     mod endings;
     mod holds;
     mod limits;
     mod orders;
+    mod reholds;
+    mod repeats;
     mod runner;
     mod stocktaking;
+}
+
+/// Reservations, carts and orders.
+mod owners {
+    mod carts;
+    mod checkouts;
+    mod deadlines;
+    mod endings;
+    mod lists;
+    mod orders;
+    mod payments;
 }

@@ -85,6 +85,8 @@ fn document(report: &Report) -> Value {
         "bytes": report.bytes,
         "products": report.products,
         "active_reservations": report.reservations,
+        "orders": report.orders,
+        "carts": report.carts,
         "accounts": report.accounts,
         "idempotency_keys": report.keys,
         "torn_tail": report.cut.as_ref().map(|cut| json!({

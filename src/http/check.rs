@@ -3,9 +3,10 @@
 //! A body's `check` asks for its fields one by one and builds itself if all are there; the caller answers
 //! with all errors at once. Decides nothing about stock: these are questions of form only.
 
+use std::fmt::Write as _;
 use std::ops::RangeInclusive;
 
-use super::field::{Fault, Field, Objects};
+use super::field::{Fault, Field, Object, Objects};
 use super::problem::{FieldError, Problem};
 
 /// More errors than this help nobody; the rest is left out.
@@ -14,8 +15,16 @@ const ERRORS_MAX: usize = 100;
 /// The errors so far and the place that is being looked at.
 #[derive(Debug, Default)]
 pub struct Check {
-    path: String,
+    /// Written out only for an error: a body of ten thousand items has as many places.
+    path: Vec<Part>,
     errors: Vec<FieldError>,
+}
+
+/// A field, or an item of one, on the way to the place that is being looked at.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    name: &'static str,
+    index: Option<usize>,
 }
 
 impl Check {
@@ -38,16 +47,30 @@ impl Check {
         }
     }
 
-    /// The checked objects of a required array whose length is within `count`; every wrong one is noted.
-    pub fn objects<R, T>(
+    /// The checked objects of a required array of at least one; every wrong one is noted.
+    pub fn objects<R, T, const COUNT_MAX: usize>(
         &mut self,
-        name: &str,
-        field: Field<Objects<R>>,
-        count: RangeInclusive<usize>,
+        name: &'static str,
+        field: Field<Objects<R, COUNT_MAX>>,
         mut check: impl FnMut(R, &mut Self) -> Option<T>,
     ) -> Option<Vec<T>> {
         let Objects(raw) = self.required(name, field)?;
-        self.each(name, raw, count, |this, index, item| this.within(name, index, |inner| check(item, inner)))
+        self.each(name, raw, 1..=COUNT_MAX, |this, index, item| {
+            this.within(Part { name, index: Some(index) }, |inner| check(item, inner))
+        })
+    }
+
+    /// The checked object of a field that may be absent or null; the outer `None` means an error was noted.
+    pub fn optional_object<R, T>(
+        &mut self,
+        name: &'static str,
+        field: Field<Object<R>>,
+        check: impl FnOnce(R, &mut Self) -> Option<T>,
+    ) -> Option<Option<T>> {
+        match self.optional(name, field)? {
+            None => Some(None),
+            Some(Object(raw)) => self.within(Part { name, index: None }, |inner| check(raw, inner)).map(Some),
+        }
     }
 
     /// The values of a required array whose length is within `count`; every wrong one is noted.
@@ -73,7 +96,7 @@ impl Check {
     ) -> Option<Vec<T>> {
         let items_max = raw.len();
         if !count.contains(&items_max) {
-            let detail = format!("Must have {} to {} items, not {items_max}.", count.start(), count.end());
+            let detail = format!("Must have {} to {} items.", count.start(), count.end());
             self.refuse(name, Fault::new("out_of_range", detail));
             return None;
         }
@@ -88,7 +111,7 @@ impl Check {
     pub fn refuse(&mut self, name: &str, fault: Fault) {
         if self.errors.len() < ERRORS_MAX {
             self.errors.push(FieldError {
-                field: join(&self.path, name),
+                field: self.path_of(name),
                 code: fault.code,
                 detail: fault.detail,
             });
@@ -107,18 +130,23 @@ impl Check {
         Ok(value.expect("a check that notes no error gives a value"))
     }
 
-    fn within<T>(&mut self, name: &str, index: usize, work: impl FnOnce(&mut Self) -> T) -> T {
-        use std::fmt::Write as _;
-
-        let len_outer = self.path.len();
-        let separator = if self.path.is_empty() { "" } else { "." };
-        write!(self.path, "{separator}{name}[{index}]").expect("a string takes any text");
+    fn within<T>(&mut self, part: Part, work: impl FnOnce(&mut Self) -> T) -> T {
+        self.path.push(part);
         let result = work(self);
-        self.path.truncate(len_outer);
+        self.path.pop();
         result
     }
-}
 
-fn join(path: &str, name: &str) -> String {
-    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+    /// The path of the field `name` of the place that is being looked at.
+    fn path_of(&self, name: &str) -> String {
+        let mut path = String::new();
+        for Part { name, index } in &self.path {
+            path.push_str(name);
+            if let Some(index) = index {
+                write!(path, "[{index}]").expect("a string takes any text");
+            }
+            path.push('.');
+        }
+        path + name
+    }
 }

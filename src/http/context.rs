@@ -2,8 +2,8 @@
 
 use actix_web::HttpRequest;
 use holdfast_actors::domain::idempotency::{Fingerprint, Key};
-use holdfast_actors::domain::{AccountId, Buyer};
-use holdfast_actors::{Actor, Context, RequestId as ActorRequestId, RequestKey};
+use holdfast_actors::domain::{AccountId, Owner};
+use holdfast_actors::{Actor, Context, RequestId as ActorRequestId, RequestKey, Who};
 use serde::Serialize;
 
 use super::caller::{Caller, SessionId, UserId};
@@ -25,13 +25,14 @@ pub fn of_write(request: &HttpRequest, caller: &Caller, body: &impl Serialize) -
     Ok(Context { request_id: request_id(), actor: actor(caller), key })
 }
 
-/// Whose units count together for limits per customer: an account's or a session's.
-pub fn buyer(actor: Actor) -> Buyer {
-    match actor {
-        Actor::System => Buyer(0),
-        Actor::Guest(digest) => Buyer(digest),
-        Actor::Customer(AccountId(id)) | Actor::Admin(AccountId(id)) => Buyer(id),
-    }
+/// Whose things the caller's are: an account's or a session's.
+pub fn owner(caller: &Caller) -> Owner {
+    actor(caller).owner()
+}
+
+/// Whose things are there for the caller: their own; for an admin everybody's.
+pub fn who(caller: &Caller) -> Who {
+    if caller.is_admin() { Who::Admin } else { Who::Owner(owner(caller)) }
 }
 
 fn actor(caller: &Caller) -> Actor {

@@ -57,6 +57,12 @@ pub trait Value<'de>: Sized {
         while array.next_element::<Skipped>()?.is_some() {}
         Ok(Err(Fault::wrong_type(Self::EXPECTED, "an array")))
     }
+
+    /// From a JSON object. An inner error ends the reading of the whole body.
+    fn from_object<A: MapAccess<'de>>(mut object: A) -> Result<Result<Self, Fault>, A::Error> {
+        while object.next_entry::<IgnoredAny, Skipped>()?.is_some() {}
+        Ok(Err(Fault::wrong_type(Self::EXPECTED, "an object")))
+    }
 }
 
 impl Value<'_> for bool {
@@ -80,17 +86,21 @@ impl<'de, T: Value<'de>> Value<'de> for Vec<Field<T>> {
     }
 }
 
-/// An array of objects, each a struct of fields.
+/// An array of at most `COUNT_MAX` objects, each a struct of fields. Of a longer one the first too many is kept, as
+/// the proof, and no more: else a large body of `{}` would be many times as large here.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Objects<T>(pub Vec<T>);
+pub struct Objects<T, const COUNT_MAX: usize>(pub Vec<T>);
 
-impl<'de, T: Deserialize<'de>> Value<'de> for Objects<T> {
+impl<'de, T: Deserialize<'de>, const COUNT_MAX: usize> Value<'de> for Objects<T, COUNT_MAX> {
     const EXPECTED: &'static str = "an array of objects";
 
     fn from_array<A: SeqAccess<'de>>(mut array: A) -> Result<Result<Self, Fault>, A::Error> {
-        let mut items = Vec::new();
+        // Most have one item, and the first push would make room for four.
+        let mut items = Vec::with_capacity(1);
         while let Some(Object(item)) = array.next_element()? {
-            items.push(item);
+            if items.len() <= COUNT_MAX {
+                items.push(item);
+            }
         }
         Ok(Ok(Self(items)))
     }
@@ -98,7 +108,37 @@ impl<'de, T: Deserialize<'de>> Value<'de> for Objects<T> {
 
 /// A struct read from a JSON object and nothing else. serde's own structs take an array as well, by
 /// position: `[5]` would buy five.
-pub(super) struct Object<T>(pub(super) T);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Object<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Value<'de> for Object<T> {
+    const EXPECTED: &'static str = "an object";
+
+    fn from_object<A: MapAccess<'de>>(object: A) -> Result<Result<Self, Fault>, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(object)).map(|value| Ok(Self(value)))
+    }
+}
+
+/// A number, or a struct that has it and more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NumberOr<N, T> {
+    /// The number alone.
+    Number(N),
+    /// The struct.
+    Object(T),
+}
+
+impl<'de, N: Value<'de>, T: Deserialize<'de>> Value<'de> for NumberOr<N, T> {
+    const EXPECTED: &'static str = "a whole number or an object";
+
+    fn from_integer(number: i64) -> Result<Self, Fault> {
+        N::from_integer(number).map(Self::Number)
+    }
+
+    fn from_object<A: MapAccess<'de>>(object: A) -> Result<Result<Self, Fault>, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(object)).map(|value| Ok(Self::Object(value)))
+    }
+}
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -190,8 +230,7 @@ impl<'de, T: Value<'de>> Visitor<'de> for FieldVisitor<T> {
         Ok(T::from_array(array)?.into())
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Field<T>, A::Error> {
-        while object.next_entry::<IgnoredAny, Skipped>()?.is_some() {}
-        Ok(Field::Wrong(Fault::wrong_type(T::EXPECTED, "an object")))
+    fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Field<T>, A::Error> {
+        Ok(T::from_object(object)?.into())
     }
 }

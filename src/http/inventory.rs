@@ -1,5 +1,7 @@
 //! `/inventory/{sku}`: figures, adjustments, counts and the ledger.
 
+pub mod batch;
+
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use holdfast_actors::domain::product::{Command, Reason, VariantNo};
@@ -178,7 +180,7 @@ pub async fn adjust(
 ) -> Result<HttpResponse, Problem> {
     let command = |variant| Command::Adjust {
         variant,
-        delta: i32::try_from(body.delta.get()).expect("the body's check is narrower than i32"),
+        delta: body.delta(),
         reason: body.reason.into(),
         reference: body.reference.as_ref().map(|text| text.as_str().into()),
         note: body.note.as_ref().map(|text| text.as_str().into()),
@@ -198,15 +200,22 @@ pub async fn count(
     sku: web::Path<String>,
     body: Json<Count>,
 ) -> Result<HttpResponse, Problem> {
-    let units = |number: Whole<0, COUNT_MAX>| {
-        Units(u32::try_from(number.get()).expect("the body's check has the bounds of u32"))
-    };
     let command = |variant| Command::Count {
         variant,
         on_hand: units(body.on_hand),
         expected: body.expected.map(units),
     };
     change(&request, &engine, admin, &sku, &body.0, command, StatusCode::OK).await
+}
+
+impl Adjustment {
+    fn delta(&self) -> i32 {
+        i32::try_from(self.delta.get()).expect("the body's check is narrower than i32")
+    }
+}
+
+fn units(number: Whole<0, COUNT_MAX>) -> Units {
+    Units(u32::try_from(number.get()).expect("the body's check has the bounds of u32"))
 }
 
 async fn change(

@@ -16,6 +16,7 @@ use actix_web::web::{Bytes, BytesMut};
 use actix_web::{FromRequest, HttpRequest};
 use futures_util::Stream;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 
 use super::check::Check;
@@ -34,8 +35,30 @@ pub trait Body: Sized {
     /// The lenient shape it is read into: a struct of [`super::field::Field`]s.
     type Raw: DeserializeOwned;
 
+    /// Whether no body at all means the same as `{}`: where nothing has to be said.
+    const MAY_BE_ABSENT: bool = false;
+
     /// Checks the form of every field; `None` when an error was noted.
     fn check(raw: Self::Raw, check: &mut Check) -> Option<Self>;
+}
+
+/// The body of a request that has nothing to say: none at all, or `{}`.
+#[derive(Debug, Serialize)]
+pub struct Nothing {}
+
+/// As it came.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawNothing {}
+
+impl Body for Nothing {
+    type Raw = RawNothing;
+
+    const MAY_BE_ABSENT: bool = true;
+
+    fn check(RawNothing {}: RawNothing, _check: &mut Check) -> Option<Self> {
+        Some(Self {})
+    }
 }
 
 /// A checked body.
@@ -109,7 +132,9 @@ impl<T: Body> Future for Reading<T> {
     type Output = Result<Json<T>, Problem>;
 
     fn poll(mut self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Some(problem) = self.refused.take() {
+        if !T::MAY_BE_ABSENT
+            && let Some(problem) = self.refused.take()
+        {
             return Poll::Ready(Err(problem));
         }
         while let Some(piece) = ready!(Pin::new(&mut self.payload).poll_next(ctx)) {
@@ -117,12 +142,20 @@ impl<T: Body> Future for Reading<T> {
                 let detail = "The body broke off before its end.";
                 return Poll::Ready(Err(Problem::new(Code::MalformedRequest, detail)));
             };
+            // There is a body after all.
+            if let Some(problem) = self.refused.take() {
+                return Poll::Ready(Err(problem));
+            }
             if self.body.as_slice().len() + piece.len() > self.bytes_max {
                 return Poll::Ready(Err(too_large(self.bytes_max)));
             }
             self.body.push(piece);
         }
-        Poll::Ready(parse(self.body.as_slice()).map(Json))
+        let body = match self.body.as_slice() {
+            [] if T::MAY_BE_ABSENT => b"{}",
+            body => body,
+        };
+        Poll::Ready(parse(body).map(Json))
     }
 }
 

@@ -1,20 +1,21 @@
-//! `POST /auth/login`: an email and a password for an access token.
+//! `POST /auth/login`: an email and a password for an access token. A guest's cart comes along.
 
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, web};
-use holdfast_actors::domain::account;
+use actix_web::{HttpRequest, HttpResponse, web};
+use holdfast_actors::domain::{Owner, account};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
-use super::answer;
+use super::caller::{self, Caller};
 use super::check::Check;
 use super::field::{Fault, Field, Value};
 use super::json::{Body, Json};
 use super::problem::{Code, Problem};
 use super::shop::Shop;
 use super::values::{Id, Text};
+use super::{answer, context};
 use crate::auth::password::Passwords;
 use crate::auth::token::{Keys, Role, TOKEN_SECONDS};
 
@@ -68,17 +69,21 @@ struct Tokens<'a> {
     expires_in: u64,
 }
 
-/// Logs somebody in. An unknown email takes as long as a wrong password and reads the same.
+/// Logs somebody in; what was in the cart of the session that they came with is in theirs before they are answered.
+/// An unknown email takes as long as a wrong password and reads the same.
 ///
 /// # Errors
 ///
-/// `invalid_credentials`; `overloaded` when all hashers are busy; `not_ready` when the journal stopped.
+/// `invalid_credentials`; `malformed_request` for a malformed session; `overloaded` when all hashers are busy;
+/// `not_ready` when the journal stopped.
 pub async fn login(
+    request: HttpRequest,
     engine: Shop,
     keys: web::Data<Keys>,
     passwords: web::Data<Passwords>,
     body: Json<Login>,
 ) -> Result<HttpResponse, Problem> {
+    let session = caller::session(&request)?;
     let Json(Login { email, password }) = body;
     let email = email.as_str().to_lowercase();
     let account = engine
@@ -90,6 +95,12 @@ pub async fn login(
     let Some(account) = account.filter(|_| is_right) else {
         return Err(Problem::new(Code::InvalidCredentials, "Email or password is wrong."));
     };
+    if let Some(session) = session {
+        let guest = context::owner(&Caller::Guest(session));
+        if let Err(failure) = engine.merge_carts(guest, Owner::Account(account.id)).await {
+            return Ok(answer::refused(failure, &engine, None));
+        }
+    }
     let role = match account.role {
         account::Role::Admin => Role::Admin,
         account::Role::Customer => Role::Customer,

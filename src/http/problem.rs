@@ -153,7 +153,7 @@ pub struct LineProblem {
     pub code: Code,
     /// How many units were asked for.
     pub requested: u32,
-    /// How many units are free.
+    /// How many units there are for this caller: those that are free, or those that a limit still leaves.
     pub available: u32,
     /// How many units are only held and may come back.
     pub reserved: u32,
@@ -229,6 +229,11 @@ impl Problem {
     /// The stable reason.
     pub fn code(&self) -> Code {
         self.0.code
+    }
+
+    /// The sentence about this very case, and the lines that cannot be served.
+    pub fn into_detail_and_lines(self) -> (Cow<'static, str>, Vec<LineProblem>) {
+        (self.0.detail, self.0.lines)
     }
 
     /// The body: what [`Problem::respond`] sends.

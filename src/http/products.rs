@@ -6,12 +6,11 @@ mod list;
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderValue, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, web};
 use holdfast_actors::domain::product::{
     Command, Description, NewProduct, NewVariant, Status, VariantDescription,
 };
-use holdfast_actors::domain::{Millis, Money, ProductId, Sku};
+use holdfast_actors::domain::{Money, ProductId, Sku};
 use holdfast_actors::{Engine, Failure, ProductFacts};
 
 use super::caller::{AdminCaller, Caller, is_admin};
@@ -44,11 +43,8 @@ pub async fn create(
         Ok(answer) => {
             let facts = &answer.value;
             let response = answer::json(StatusCode::CREATED, &view::Product::of(facts));
-            let mut response = answer::tagged(answer::written(response, &answer), &tag(facts));
-            let location = format!("/api/v1/products/{}", view::product_id(facts.id));
-            let location = HeaderValue::from_str(&location).expect("an id is plain ASCII");
-            response.headers_mut().insert(LOCATION, location);
-            response
+            let response = answer::tagged(answer::written(response, &answer), &tag(facts));
+            answer::located(response, &format!("/api/v1/products/{}", view::product_id(facts.id)))
         }
         Err(failure) => answer::refused(failure, &engine, None),
     })
@@ -158,9 +154,9 @@ fn new_product(body: &NewProductBody, id: ProductId) -> NewProduct {
         category_ids: Vec::new(),
         attributes: body.attributes.text(),
         reserve_on: body.reserve_on.unwrap_or_default().into(),
-        reservation_ttl: body.reservation_ttl_seconds.map(body::ttl),
-        per_order_limit: body.per_order_limit.map(body::quantity),
-        per_customer_limit: body.per_customer_limit.map(body::quantity),
+        reservation_ttl: body.reservation_ttl_seconds.map(values::TtlSeconds::to_domain),
+        per_order_limit: body.per_order_limit.map(values::Units::to_domain),
+        per_customer_limit: body.per_customer_limit.map(values::Units::to_domain),
     };
     let is_simple = body.variants.is_empty();
     let variants = if is_simple {
@@ -178,9 +174,4 @@ fn new_product(body: &NewProductBody, id: ProductId) -> NewProduct {
         body.variants.iter().map(body::NewVariantBody::domain).collect()
     };
     NewProduct { description: Arc::new(description), is_simple, variants }
-}
-
-/// A time to live in the unit of the rules.
-const fn seconds(seconds: u64) -> Millis {
-    Millis::from_secs(seconds)
 }

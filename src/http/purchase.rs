@@ -2,7 +2,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
-use holdfast_actors::domain::{OrderId, ProductId, Quantity, Sku};
+use holdfast_actors::domain::ProductId;
 use holdfast_actors::{Answer, Failure};
 use serde::{Deserialize, Serialize};
 
@@ -57,15 +57,20 @@ pub async fn purchase(
         return Ok(answer::refused(Failure::NotFound, &engine, None));
     };
     let sku = body.sku.as_ref().map(values::Sku::to_domain);
-    let quantity = Quantity::new(body.quantity.count()).expect("the body's check has the same bounds");
-    let is_keyed = request.headers().contains_key(IDEMPOTENCY_KEY);
-    if !is_keyed && let Err(failure) = engine.check_available(product, sku.as_ref(), quantity).await {
-        return Ok(answer::refused(failure, &engine, Some(product)));
-    }
-    let context = context::of_write(&request, &caller, &body.0)?;
-    let order = OrderId(crate::ids::make().as_u128());
-    let buyer = context::buyer(context.actor);
-    let sold = engine.purchase(&context, product, sku.as_ref(), quantity, buyer, order).await;
+    let quantity = body.quantity.to_domain();
+    let sold = if request.headers().contains_key(IDEMPOTENCY_KEY) {
+        let context = context::of_write(&request, &caller, &body.0)?;
+        engine.purchase(&context, product, sku.as_ref(), quantity).await
+    } else {
+        // A refusal from the product's card needs no context: that is the answer a flash sale consists of.
+        match engine.offer(product, sku.as_ref(), quantity) {
+            Ok(offer) => match engine.check_available(&offer, || context::owner(&caller)).await {
+                Ok(()) => engine.buy(&context::of_write(&request, &caller, &body.0)?, offer).await,
+                Err(failure) => Err(failure),
+            },
+            Err(failure) => Err(failure),
+        }
+    };
     Ok(match sold {
         Ok(answer) => created(&answer),
         Err(failure) => answer::refused(failure, &engine, Some(product)),
@@ -75,15 +80,4 @@ pub async fn purchase(
 fn created(answer: &Answer<holdfast_actors::Purchased>) -> HttpResponse {
     let body = view::Purchase::of(&answer.value);
     answer::written(answer::json(StatusCode::CREATED, &body), answer)
-}
-
-impl values::Sku {
-    /// The same for the actors.
-    ///
-    /// # Panics
-    ///
-    /// Never: both check the same form.
-    pub fn to_domain(&self) -> Sku {
-        Sku::new(self.as_str()).expect("both check the same form")
-    }
 }

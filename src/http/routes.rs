@@ -11,9 +11,11 @@ use super::caller::SecureCookies;
 use super::cursor::Cursors;
 use super::edge::Edge;
 use super::health::{self, HealthSource};
+use super::json::BodyLimit;
 use super::problem::{Code, Problem};
+use super::reservations::{self, batch};
 use super::shop::EngineSlot;
-use super::{inventory, login, movements, products, purchase};
+use super::{cart, inventory, login, movements, orders, products, purchase};
 use crate::auth::password::Passwords;
 use crate::auth::token::Keys;
 
@@ -62,7 +64,6 @@ pub fn app<F: FnOnce(&mut web::ServiceConfig)>(
 
 /// Adds every route, the hot ones first: paths are tried in this order, and each with a parameter costs a regex.
 pub fn configure(config: &mut web::ServiceConfig) {
-    let at = web::resource::<&str>;
     config
         .service(at("/api/v1/products/{id}/purchase").route(web::post().to(purchase::purchase)))
         .service(
@@ -70,8 +71,17 @@ pub fn configure(config: &mut web::ServiceConfig) {
                 .route(web::patch().to(products::patch))
                 .route(web::delete().to(products::delete)),
         )
+        // Before `{sku}`, which would take it for one.
+        .service(
+            at("/api/v1/inventory/batch")
+                .app_data(BodyLimit(inventory::batch::BODY_BYTES_MAX))
+                .route(web::post().to(inventory::batch::create)),
+        )
         .service(readable("/api/v1/inventory/{sku}", inventory::read))
         .service(readable("/api/v1/products", products::list).route(web::post().to(products::create)))
+        .configure(carts)
+        .configure(orders)
+        .configure(reservations)
         .service(at("/api/v1/inventory/{sku}/adjustments").route(web::post().to(inventory::adjust)))
         .service(at("/api/v1/inventory/{sku}/counts").route(web::post().to(inventory::count)))
         .service(readable("/api/v1/inventory/{sku}/movements", movements::list))
@@ -81,6 +91,49 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(readable("/health/ready", health::ready));
 }
 
+fn carts(config: &mut web::ServiceConfig) {
+    config
+        .service(readable("/api/v1/cart", cart::read).route(web::delete().to(cart::clear)))
+        .service(at("/api/v1/cart/items").route(web::post().to(cart::add)))
+        .service(
+            at("/api/v1/cart/items/{sku}")
+                .route(web::put().to(cart::set))
+                .route(web::delete().to(cart::remove)),
+        );
+}
+
+fn orders(config: &mut web::ServiceConfig) {
+    config
+        .service(readable("/api/v1/orders", orders::list).route(web::post().to(orders::create)))
+        .service(readable("/api/v1/orders/{id}", orders::read))
+        .service(at("/api/v1/orders/{id}/pay").route(web::post().to(orders::pay)))
+        .service(at("/api/v1/orders/{id}/confirm").route(web::post().to(orders::confirm)))
+        .service(at("/api/v1/orders/{id}/cancel").route(web::post().to(orders::cancel)))
+        .service(at("/api/v1/orders/{id}/fulfill").route(web::post().to(orders::fulfil)))
+        .service(readable("/api/v1/orders/{id}/history", orders::history));
+}
+
+fn reservations(config: &mut web::ServiceConfig) {
+    config
+        .service(
+            readable("/api/v1/reservations", reservations::list).route(web::post().to(reservations::create)),
+        )
+        // Before `{id}`, which would take it for one.
+        .service(
+            at("/api/v1/reservations/batch")
+                .app_data(BodyLimit(batch::BODY_BYTES_MAX))
+                .route(web::post().to(batch::create)),
+        )
+        .service(readable("/api/v1/reservations/{id}", reservations::read))
+        .service(at("/api/v1/reservations/{id}/extend").route(web::post().to(reservations::extend)))
+        .service(at("/api/v1/reservations/{id}/confirm").route(web::post().to(reservations::confirm)))
+        .service(at("/api/v1/reservations/{id}/release").route(web::post().to(reservations::release)));
+}
+
+fn at(path: &'static str) -> Resource {
+    web::resource(path)
+}
+
 /// A path that can be read: GET, and HEAD for those who only want to know whether it would answer.
 fn readable<F, Args>(path: &'static str, handler: F) -> Resource
 where
@@ -88,7 +141,7 @@ where
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    web::resource(path).route(web::get().to(handler.clone())).route(web::head().to(handler))
+    at(path).route(web::get().to(handler.clone())).route(web::head().to(handler))
 }
 
 fn malformed_path(error: &actix_web::error::PathError) -> Problem {

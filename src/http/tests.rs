@@ -15,7 +15,7 @@ use super::cursor::Cursors;
 use super::field::{Field, Objects};
 use super::health::{HealthSource, Readiness};
 use super::idempotency::{IdempotencyKey, fingerprint};
-use super::json::{Body, BodyLimit, Json};
+use super::json::{Body, BodyLimit, Json, Nothing};
 use super::problem::{Code, LineProblem, Problem};
 use super::query::{Limit, Query};
 use super::routes::{Shared, app};
@@ -28,6 +28,7 @@ mod callers;
 mod idempotency;
 mod lists;
 mod problems;
+mod refusals;
 
 /// The toy body: what a purchase and a reservation have between them.
 #[derive(Debug, Serialize)]
@@ -51,7 +52,7 @@ struct RawToy {
     quantity: Field<Units>,
     sku: Field<Sku>,
     note: Field<Text<1, 10>>,
-    lines: Field<Objects<RawToyLine>>,
+    lines: Field<Objects<RawToyLine, 3>>,
     tags: Field<Vec<Field<Sku>>>,
 }
 
@@ -71,7 +72,7 @@ impl Body for Toy {
         let note = check.optional("note", raw.note);
         let lines = match raw.lines {
             Field::Absent => Some(Vec::new()),
-            lines => check.objects("lines", lines, 1..=3, |raw, check| {
+            lines => check.objects("lines", lines, |raw, check| {
                 let sku = check.required("sku", raw.sku);
                 let quantity = check.required("quantity", raw.quantity);
                 Some(ToyLine { sku: sku?, quantity: quantity? })
@@ -131,6 +132,10 @@ fn toys(config: &mut web::ServiceConfig) {
                 .route(web::get().to(list)),
         )
         .service(web::resource("/api/small").app_data(BodyLimit(20)).route(web::post().to(buy)))
+        .service(
+            web::resource("/api/quiet")
+                .route(web::post().to(async |_nothing: Json<Nothing>| HttpResponse::NoContent().finish())),
+        )
         .service(web::resource("/api/admin").route(web::get().to(administer)))
         .service(web::resource("/api/sold-out").route(web::post().to(sold_out)))
         .service(

@@ -5,6 +5,9 @@
 
 use std::fmt;
 
+use holdfast_actors::domain::{self, Millis, Quantity};
+use serde::de::MapAccess;
+use serde::de::value::MapAccessDeserializer;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -12,6 +15,9 @@ use super::field::{Fault, Value};
 
 /// The longest SKU.
 pub const SKU_BYTES_MAX: usize = 64;
+
+/// The longest email address.
+const EMAIL_BYTES_MAX: usize = 254;
 
 /// The most units one line can ask for.
 pub const UNITS_MAX: i64 = 1_000_000;
@@ -56,6 +62,15 @@ impl Units {
     pub fn count(self) -> u32 {
         u32::try_from(self.0).expect("at most a million units pass the check")
     }
+
+    /// The same for the actors.
+    ///
+    /// # Panics
+    ///
+    /// Never: both check the same bounds.
+    pub fn to_domain(self) -> Quantity {
+        Quantity::new(self.count()).expect("both check the same bounds")
+    }
 }
 
 /// The name of a sellable unit: 1 to 64 characters of `[A-Za-z0-9._-]`.
@@ -67,6 +82,15 @@ impl Sku {
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The same for the actors.
+    ///
+    /// # Panics
+    ///
+    /// Never: both check the same form.
+    pub fn to_domain(&self) -> domain::Sku {
+        domain::Sku::new(&self.0).expect("both check the same form")
     }
 
     fn check(text: &str) -> Result<(), &'static str> {
@@ -123,6 +147,73 @@ impl<const MIN: usize, const MAX: usize> Value<'_> for Text<MIN, MAX> {
     }
 }
 
+/// Where mail goes: one `@` with something on both sides, and nothing that no address has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Email(Box<str>);
+
+impl Email {
+    /// The address, as it came.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Value<'_> for Email {
+    const EXPECTED: &'static str = "a string";
+
+    fn from_text(text: &str) -> Result<Self, Fault> {
+        if text.len() > EMAIL_BYTES_MAX {
+            return Err(Fault::new("out_of_range", format!("Must have at most {EMAIL_BYTES_MAX} bytes.")));
+        }
+        let has_name_and_host = text
+            .split_once('@')
+            .is_some_and(|(name, host)| !name.is_empty() && !host.is_empty() && !host.contains('@'));
+        if !has_name_and_host || text.chars().any(|letter| letter.is_control() || letter.is_whitespace()) {
+            return Err(Fault::new("malformed", "Must be an email address such as `name@host.example`."));
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+/// Any JSON object of at most `BYTES_MAX` bytes, kept as text: names sorted, no spaces.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct JsonText<const BYTES_MAX: usize>(Box<str>);
+
+impl<const BYTES_MAX: usize> JsonText<BYTES_MAX> {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de, const BYTES_MAX: usize> Value<'de> for JsonText<BYTES_MAX> {
+    const EXPECTED: &'static str = "an object";
+
+    fn from_object<A: MapAccess<'de>>(object: A) -> Result<Result<Self, Fault>, A::Error> {
+        let map = serde_json::Map::deserialize(MapAccessDeserializer::new(object))?;
+        let text = serde_json::to_string(&map).expect("a JSON object can be written");
+        if text.len() > BYTES_MAX {
+            let detail = format!("Must have at most {BYTES_MAX} bytes as JSON.");
+            return Ok(Err(Fault::new("too_large", detail)));
+        }
+        Ok(Ok(Self(text.into())))
+    }
+}
+
+/// How long units are held: 1 to 3600 seconds.
+pub type TtlSeconds = Whole<1, 3600>;
+
+impl TtlSeconds {
+    /// The same for the actors.
+    ///
+    /// # Panics
+    ///
+    /// Never: the number is above zero.
+    pub fn to_domain(self) -> Millis {
+        Millis::from_secs(u64::try_from(self.0).expect("at least 1"))
+    }
+}
+
 /// What kind of thing an [`Id`] names. An enum of markers rather than strings, so that they cannot be mixed.
 pub trait Kind {
     /// What its ids start with, underscore included, such as `prod_`.
@@ -144,11 +235,16 @@ macro_rules! kinds {
 kinds! {
     Product "prod_" "Ids of products.";
     Reservation "res_" "Ids of reservations.";
+    Cart "cart_" "Ids of carts.";
     Order "ord_" "Ids of orders.";
     User "usr_" "Ids of users.";
     Category "cat_" "Ids of categories.";
     Movement "mov_" "Ids of movements.";
+    Rule "rule_" "Ids of price rules.";
 }
+
+/// The longest prefix and the 36 letters of a UUID, with some room.
+const ID_BYTES_MAX: usize = 48;
 
 /// A prefixed UUID, such as `prod_0193…`, read and written in its canonical lower-case form only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -188,7 +284,12 @@ impl<K: Kind> fmt::Display for Id<K> {
 
 impl<K: Kind> Serialize for Id<K> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        // On the stack, without the machinery of `fmt`: answers to many reservations have many ids.
+        let mut bytes = [0; ID_BYTES_MAX];
+        let (prefix, rest) = bytes.split_at_mut(K::PREFIX.len());
+        prefix.copy_from_slice(K::PREFIX.as_bytes());
+        let len = K::PREFIX.len() + self.0.as_hyphenated().encode_lower(rest).len();
+        serializer.serialize_str(str::from_utf8(&bytes[..len]).expect("an id is ASCII"))
     }
 }
 

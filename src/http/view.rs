@@ -3,7 +3,7 @@
 use holdfast_actors::domain::product::{
     Levels, MovementKind, Reason, ReserveOn, Status, VariantDescription, movement,
 };
-use holdfast_actors::domain::{Millis, Money, Quantity, Timestamp};
+use holdfast_actors::domain::{Millis, Money, OrderId, ProductId, Quantity, Timestamp};
 use holdfast_actors::ledger::Row;
 use holdfast_actors::{Actor, Inventory, Position, ProductFacts, Purchased, StockChange, VariantFacts};
 use serde::{Serialize, Serializer};
@@ -24,9 +24,9 @@ impl Serialize for Moment {
     }
 }
 
-/// Attributes are kept as JSON text and sent as they are.
-fn attributes(text: &str) -> &RawValue {
-    serde_json::from_str(text).expect("attributes were checked before they were kept")
+/// Objects of the client's own are kept as JSON text and sent as they are.
+pub fn own_object(text: &str) -> &RawValue {
+    serde_json::from_str(text).expect("it was checked before it was kept")
 }
 
 /// A product.
@@ -76,7 +76,7 @@ impl<'a> Product<'a> {
             price: description.price.0,
             currency: description.currency.as_str(),
             category_ids: description.category_ids.iter().map(|id| Id::new(Uuid::from_u128(id.0))).collect(),
-            attributes: attributes(&description.attributes),
+            attributes: own_object(&description.attributes),
             reserve_on: reserve_on(description.reserve_on),
             reservation_ttl_seconds: description.reservation_ttl.map(|Millis(ms)| ms / 1000),
             per_order_limit: description.per_order_limit.map(Quantity::get),
@@ -96,7 +96,7 @@ impl<'a> Variant<'a> {
         Self {
             sku: description.sku.as_str(),
             name: description.name.as_deref(),
-            attributes: attributes(&description.attributes),
+            attributes: own_object(&description.attributes),
             price_adjustment: description.price_adjustment.0,
             price: price.adjusted(description.price_adjustment).0,
             available: facts.levels.available.0,
@@ -120,7 +120,7 @@ impl<'a> Purchase<'a> {
     /// The view of a purchase.
     pub fn of(purchased: &'a Purchased) -> Self {
         Self {
-            order_id: Id::new(Uuid::from_u128(purchased.order.0)),
+            order_id: order_id(purchased.order),
             sku: purchased.sku.as_str(),
             quantity: purchased.quantity.get(),
             unit_price: purchased.unit_price.0,
@@ -195,7 +195,7 @@ impl<'a> StockChangeView<'a> {
             reference: change.reference.as_deref(),
             note: change.note.as_deref(),
             cause: cause(movement::Cause::Stocktaking, change.kind, id),
-            actor: actor_view(actor),
+            actor: self::actor(actor),
             at: Moment(change.at),
             position: position::token(change.position),
         };
@@ -240,7 +240,7 @@ impl<'a> Movement<'a> {
             reference: row.reference.as_deref(),
             note: row.note.as_deref(),
             cause: cause(row.cause, row.kind, id),
-            actor: actor_view(row.actor),
+            actor: actor(row.actor),
             at: Moment(row.at),
             position: position::token(row.position),
         }
@@ -270,7 +270,8 @@ fn cause(cause: movement::Cause, moved: MovementKind, movement: Id<values::Movem
     }
 }
 
-fn actor_view(actor: Actor) -> Named {
+/// The view of whoever did something.
+pub fn actor(actor: Actor) -> Named {
     match actor {
         Actor::System => Named { kind: "system", id: None },
         // A session is a secret; its digest tells guests apart and lets nobody in.
@@ -284,8 +285,13 @@ fn text<K: values::Kind>(id: u128) -> String {
     Id::<K>::new(Uuid::from_u128(id)).to_string()
 }
 
+/// The id of an order on the wire.
+pub fn order_id(id: OrderId) -> Id<values::Order> {
+    Id::new(Uuid::from_u128(id.0))
+}
+
 /// The id of a product on the wire.
-pub fn product_id(id: holdfast_actors::domain::ProductId) -> Id<values::Product> {
+pub fn product_id(id: ProductId) -> Id<values::Product> {
     Id::new(Uuid::from_u128(id.0))
 }
 

@@ -15,6 +15,9 @@ const PASSWORD: &str = "correct horse battery";
 fn admin_calls(shop: &Shop, product: &str) -> Vec<(String, Ask)> {
     let new = json!({ "name": "New", "price": 1, "currency": "EUR" });
     let product = format!("/products/{product}");
+    let order = "/orders/ord_01936f5e-7a5c-7000-8000-000000000000";
+    let hold = json!({ "lines": [{ "sku": "MUG", "quantity": 1 }] });
+    let adjust = json!({ "sku": "MUG", "adjust": { "delta": 5, "reason": "other" } });
     [
         (Method::POST, "/products", new),
         (Method::PATCH, &product, json!({ "name": "Taken" })),
@@ -22,6 +25,10 @@ fn admin_calls(shop: &Shop, product: &str) -> Vec<(String, Ask)> {
         (Method::POST, "/inventory/MUG/adjustments", json!({ "delta": 5, "reason": "other" })),
         (Method::POST, "/inventory/MUG/counts", json!({ "on_hand": 5 })),
         (Method::GET, "/inventory/MUG/movements", Value::Null),
+        (Method::POST, "/inventory/batch", json!({ "mode": "atomic", "operations": [adjust] })),
+        (Method::POST, "/reservations/batch", json!({ "reservations": [hold] })),
+        (Method::POST, &format!("{order}/confirm"), json!({})),
+        (Method::POST, &format!("{order}/fulfill"), json!({})),
     ]
     .into_iter()
     .map(|(method, path, body)| {

@@ -7,6 +7,7 @@ mod server;
 
 mod buyers;
 mod client;
+mod person;
 mod shop;
 mod tokens;
 
@@ -17,12 +18,24 @@ mod catalogue;
 mod conditional;
 mod lists;
 mod stock;
+mod stock_batches;
+
+mod batches;
+mod carts;
+mod merging;
+mod order_lists;
+mod order_steps;
+mod orders;
+mod payments;
+mod reservations;
 
 mod callers;
 mod problems;
 mod validation;
 
 mod idempotency;
+mod races;
+mod retries;
 
 mod crashes;
 mod damage;

@@ -114,6 +114,16 @@ async fn method_that_a_path_does_not_know_is_told_the_ones_it_does() {
         ("PUT", "/inventory/MUG", &["GET"]),
         ("GET", "/inventory/MUG/adjustments", &["POST"]),
         ("GET", "/auth/login", &["POST"]),
+        ("PUT", "/cart", &["GET", "HEAD", "DELETE"]),
+        ("GET", "/cart/items", &["POST"]),
+        ("POST", "/cart/items/MUG", &["PUT", "DELETE"]),
+        ("DELETE", "/orders", &["GET", "POST"]),
+        ("DELETE", "/orders/x", &["GET", "HEAD"]),
+        ("GET", "/orders/x/pay", &["POST"]),
+        ("POST", "/orders/x/history", &["GET"]),
+        ("PATCH", "/reservations", &["GET", "POST"]),
+        ("DELETE", "/reservations/x", &["GET", "HEAD"]),
+        ("GET", "/reservations/batch", &["POST"]),
     ] {
         let refused = shop.client.ask(method, path).send().await.expect_problem(405, "method_not_allowed");
         let told: Vec<_> = refused.header("allow").split(',').map(str::trim).collect();
@@ -205,8 +215,10 @@ async fn head_answers_as_get_does_without_the_body() {
     let server = folder.start();
     let shop = Shop::of(&server);
     let mug = shop.product("MUG", 1).await;
-    for path in ["/products".to_owned(), format!("/products/{}", mug.id), "/inventory/MUG".to_owned()] {
-        let answer = shop.client.ask("HEAD", &path).send().await.expect(200);
+    for path in
+        ["/products", &format!("/products/{}", mug.id), "/inventory/MUG", "/cart", "/orders", "/reservations"]
+    {
+        let answer = shop.client.ask("HEAD", path).send().await.expect(200);
         assert!(answer.body.is_null(), "{path}: {}", answer.body);
     }
 }

@@ -114,15 +114,27 @@ impl Shop {
         let mut levels: HashMap<&str, i64> = HashMap::new();
         for movement in movements.iter().rev() {
             let delta = movement["delta"].as_i64().expect("a movement has a delta");
+            let held_before = levels.get("reserved").copied().unwrap_or_default();
             let mut add = |name, delta| *levels.entry(name).or_default() += delta;
             match movement["kind"].as_str().expect("a movement has a kind") {
                 "received" | "adjusted" | "counted" => add("available", delta),
-                // Without reservations a commitment comes out of what is available.
+                "reserved" | "released" | "expired" => {
+                    add("available", -delta);
+                    add("reserved", delta);
+                }
+                "extended" => assert_eq!(delta, 0, "no unit moves: {movement}"),
                 "committed" => {
+                    // What was held is sold, or, in one turn, what was available.
+                    let is_held = movement["after"]["reserved"] == held_before - delta;
+                    add(if is_held { "reserved" } else { "available" }, -delta);
+                    add("committed", delta);
+                }
+                "canceled" => {
                     add("available", -delta);
                     add("committed", delta);
                 }
-                other => panic!("no test here makes {other}: {movement}"),
+                "fulfilled" => add("committed", delta),
+                other => panic!("there is no such kind as {other}: {movement}"),
             }
             let level = |name: &str| levels.get(name).copied().unwrap_or_default();
             let total = level("available") + level("reserved") + level("committed");

@@ -1,18 +1,23 @@
 //! What can be read: cards, lists, the ledger's start, figures. All of it durable before it is given out.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use holdfast_domain::product::VariantNo;
+use holdfast_domain::product::{Status, VariantNo};
+use holdfast_domain::saga::Books;
 use holdfast_domain::{Product, ProductId, Sku};
-use holdfast_persistence::Reader;
+use holdfast_persistence::{Partition, Reader, Ticket};
 use tokio::sync::oneshot;
 
 use super::{Engine, Failure, Stats};
+use crate::card::Info;
 use crate::ledger;
 use crate::outcome::ProductFacts;
+use crate::pending::Pending;
 use crate::pending::Stopped;
 use crate::position::Position;
-use crate::shard::Dump;
+use crate::shard::{Dump, LookAt};
+use crate::turn::TurnContext;
 
 impl Engine {
     /// A product as everybody may see it, durable.
@@ -42,6 +47,14 @@ impl Engine {
         let product = self.inner.directory.by_sku(sku)?;
         let variant = self.inner.directory.card(product)?.info().find(sku)?;
         Some((product, variant))
+    }
+
+    /// The same, unless the product is a draft.
+    pub(super) fn find_sold(&self, sku: &Sku) -> Option<(ProductId, VariantNo)> {
+        let product = self.inner.directory.by_sku(sku)?;
+        let info = self.inner.directory.card(product)?.info();
+        let variant = info.find(sku)?;
+        (info.description.status != Status::Draft).then_some((product, variant))
     }
 
     /// The sku of a product's variant.
@@ -89,7 +102,7 @@ impl Engine {
     /// The account that a ledger is read for.
     #[must_use]
     pub fn ledger_account(&self, product: ProductId, variant: VariantNo) -> ledger::Account {
-        ledger::Account { product, partition: self.inner.slots.partition(product), variant }
+        ledger::Account { product, partition: self.inner.slots.partition(product.0), variant }
     }
 
     /// A reader of the journal, where it is on disk.
@@ -119,6 +132,68 @@ impl Engine {
     #[must_use]
     pub fn actors(&self) -> usize {
         self.inner.directory.actors()
+    }
+
+    /// What everybody may see of a product's description, durable or not.
+    #[must_use]
+    pub fn info(&self, product: ProductId) -> Option<Arc<Info>> {
+        Some(self.inner.directory.live_card(product)?.info())
+    }
+
+    /// Looks at the books of one partition, and waits until what is found is durable.
+    pub(super) async fn look_at_partition<T: Send + 'static>(
+        &self,
+        partition: Partition,
+        look: impl FnOnce(&Books) -> T + Send + 'static,
+    ) -> Result<T, Stopped> {
+        let shard = self.inner.slots.shard(partition);
+        self.look(shard, move |turns| {
+            let state = turns.partition(partition);
+            (look(&state.books.borrow()), state.ticket.get())
+        })
+        .await
+    }
+
+    /// Looks at all books of a shard, and waits until what is found is durable.
+    pub(super) async fn look_at<T: Send + 'static>(
+        &self,
+        shard: usize,
+        look: impl FnOnce(&TurnContext) -> T + Send + 'static,
+    ) -> Result<T, Stopped> {
+        self.look(shard, move |turns| {
+            let newest = turns.partitions.iter().map(|partition| partition.ticket.get()).max();
+            (look(turns), newest.unwrap_or_default())
+        })
+        .await
+    }
+
+    async fn look<T: Send + 'static>(
+        &self,
+        shard: usize,
+        look: impl FnOnce(&TurnContext) -> (T, Ticket) + Send + 'static,
+    ) -> Result<T, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        let look = LookAt(Box::new(move |turns: &TurnContext| {
+            let (found, ticket) = look(turns);
+            // Whoever hung up does not want the answer.
+            let _unwanted = reply.send(Pending::new(found, ticket, turns.queue.gate().clone()));
+        }));
+        self.inner.shards[shard].address.do_send(look);
+        answer.await.map_err(|_| Stopped)?.open().await
+    }
+
+    /// The books of all owners as they are in memory now, by partition: what replay must give (INV-7).
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`].
+    pub async fn owners(&self) -> Result<Vec<Books>, Stopped> {
+        let partitions = self.inner.partitions;
+        let mut all = Vec::with_capacity(partitions.into());
+        for partition in 0..partitions {
+            all.push(self.look_at_partition(Partition(partition), Books::clone).await?);
+        }
+        Ok(all)
     }
 
     /// Every product as it is in memory now: what replay must give (INV-7).

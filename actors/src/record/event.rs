@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::DecodeError;
 use super::values::{
-    Id, StoredDescription, StoredLine, StoredReason, StoredVariant, currency, domain_lines, stored_lines,
+    Id, StoredDescription, StoredEnding, StoredLine, StoredReason, StoredVariant, currency, domain_lines,
+    stored_lines,
 };
 
 /// A stored fact about a product. Every variant names its location: `main` until there are several.
@@ -38,6 +39,8 @@ pub enum ProductEvent {
     Fulfilled(Shipped),
     /// See [`Event::Canceled`].
     Canceled(Shipped),
+    /// See [`Event::Reheld`].
+    Reheld(Reheld),
 }
 
 /// Where units are. Locations get numbers when there are several.
@@ -135,6 +138,19 @@ pub struct Shipped {
     lines: Vec<StoredLine>,
 }
 
+/// Stored form.
+#[derive(Serialize, Deserialize)]
+pub struct Reheld {
+    location: Location,
+    from: Id,
+    to: Id,
+    buyer: Id,
+    before: Vec<StoredLine>,
+    lines: Vec<StoredLine>,
+    deadline: u64,
+    ending: StoredEnding,
+}
+
 impl ProductEvent {
     pub(super) fn from_domain(event: &Event) -> Self {
         let location = Location::Main;
@@ -190,6 +206,16 @@ impl ProductEvent {
             }),
             Event::Fulfilled { order, lines } => Self::Fulfilled(Shipped::new(*order, lines)),
             Event::Canceled { order, lines } => Self::Canceled(Shipped::new(*order, lines)),
+            Event::Reheld { from, to, buyer, before, lines, deadline, ending } => Self::Reheld(Reheld {
+                location,
+                from: from.0.to_be_bytes(),
+                to: to.0.to_be_bytes(),
+                buyer: buyer.0.to_be_bytes(),
+                before: stored_lines(before),
+                lines: stored_lines(lines),
+                deadline: deadline.0,
+                ending: StoredEnding::from_domain(*ending),
+            }),
         }
     }
 
@@ -255,6 +281,7 @@ impl ProductEvent {
             Self::Canceled(stored) => {
                 Event::Canceled { order: order(stored.order), lines: domain_lines(stored.lines)? }
             }
+            Self::Reheld(stored) => stored.into_domain()?,
         })
     }
 }
@@ -272,6 +299,20 @@ impl Closed {
 impl Shipped {
     fn new(order: OrderId, lines: &[holdfast_domain::product::Line]) -> Self {
         Self { location: Location::Main, order: order.0.to_be_bytes(), lines: stored_lines(lines) }
+    }
+}
+
+impl Reheld {
+    fn into_domain(self) -> Result<Event, DecodeError> {
+        Ok(Event::Reheld {
+            from: reservation(self.from),
+            to: reservation(self.to),
+            buyer: Buyer(u128::from_be_bytes(self.buyer)),
+            before: domain_lines(self.before)?,
+            lines: domain_lines(self.lines)?,
+            deadline: Timestamp(self.deadline),
+            ending: self.ending.into_domain(),
+        })
     }
 }
 

@@ -1,21 +1,23 @@
 //! Stored forms of what keyed requests were answered.
 
-use holdfast_domain::product::{LimitKind, MovementKind, Refusal, Short, VariantNo};
-use holdfast_domain::{Money, OrderId, ProductId, ReservationId, Timestamp, Units};
+use holdfast_domain::cart::CartLine;
+use holdfast_domain::product::{MovementKind, Refusal};
+use holdfast_domain::{CartId, Money, OrderId, ProductId, ReservationId, Timestamp, Units};
 use holdfast_persistence::{Partition, Sequence};
 use serde::{Deserialize, Serialize};
 
 use crate::Position;
 use crate::outcome::{
-    Answered, Inventory, Outcome, ProductFacts, Purchased, ReservationFacts, ReservationStatus, StockChange,
-    VariantFacts,
+    Answered, CartFacts, Inventory, Outcome, ProductFacts, Purchased, Refused, ReservationMoment,
+    StockChange, VariantFacts,
 };
 
 use super::DecodeError;
 use super::account::StoredAccount;
+use super::refusal::StoredRefusal;
 use super::values::{
-    Id, StoredDescription, StoredLevels, StoredLine, StoredReason, StoredStatus, StoredVariant, currency,
-    domain_lines, quantity, sku, stored_lines,
+    Id, StoredDescription, StoredHold, StoredItem, StoredLevels, StoredLine, StoredReason, StoredVariant,
+    currency, quantity, sku,
 };
 
 /// A stored answer.
@@ -31,74 +33,41 @@ pub enum StoredOutcome {
     Product(StoredProduct),
     /// See [`Outcome::Deleted`].
     Deleted,
-    /// See [`Outcome::Reservation`].
+    /// Written while products owned deadlines, and only read since: [`Outcome::Done`].
     Reservation(StoredReservation),
-    /// See [`Outcome::OrderMoved`].
+    /// The same, of an order.
     OrderMoved(Id),
     /// See [`Outcome::Account`].
     Account(StoredAccount),
+    /// See [`Outcome::Done`].
+    Done,
+    /// See [`Outcome::Order`].
+    Order {
+        /// Which.
+        order: Id,
+        /// From 1.
+        version: u32,
+    },
+    /// See [`Outcome::Reservation`].
+    ReservationMoment(StoredMoment),
+    /// See [`Outcome::Cart`].
+    Cart(StoredCart),
+    /// See [`Outcome::Each`].
+    Each(Vec<StoredOneOfMany>),
+    /// See [`Outcome::Begun`].
+    Begun(u64),
 }
 
-/// A stored no.
+/// The answer to one of many commands. Not a [`StoredOutcome`]: bytes that hold themselves can be nested as deep as a
+/// record is long, and reading them overflows the stack.
 #[derive(Serialize, Deserialize)]
-pub enum StoredRefusal {
-    /// See [`Refusal::InsufficientStock`].
-    InsufficientStock(Vec<StoredShort>),
-    /// See [`Refusal::LimitExceeded`].
-    LimitExceeded(StoredLimitKind, u32, u64),
-    /// See [`Refusal::ExtensionExceeded`].
-    ExtensionExceeded,
-    /// See [`Refusal::ReservationExpired`].
-    ReservationExpired(u64),
-    /// See [`Refusal::UnknownReservation`].
-    UnknownReservation,
-    /// See [`Refusal::UnknownOrder`].
-    UnknownOrder,
-    /// See [`Refusal::UnknownVariant`].
-    UnknownVariant(u16),
-    /// See [`Refusal::DeadlineOutOfRange`].
-    DeadlineOutOfRange,
-    /// See [`Refusal::InvalidState`].
-    InvalidState,
-    /// See [`Refusal::NotSellable`].
-    NotSellable(StoredProductStatus),
-    /// See [`Refusal::ExpectedMismatch`].
-    ExpectedMismatch(u32, u32),
-    /// See [`Refusal::StockOverflow`].
-    StockOverflow,
-    /// See [`Refusal::InUse`].
-    InUse,
-    /// See [`Refusal::VersionMismatch`].
-    VersionMismatch(u32, u32),
-    /// See [`Refusal::UnknownProduct`].
-    UnknownProduct,
-    /// See [`Refusal::TooLarge`].
-    TooLarge(u32),
-    /// See [`Refusal::OutOfBounds`].
-    OutOfBounds,
-}
-
-/// Stored form.
-#[derive(Serialize, Deserialize)]
-pub struct StoredProductStatus(StoredStatus);
-
-/// Stored form.
-#[derive(Serialize, Deserialize)]
-pub enum StoredLimitKind {
-    /// See [`LimitKind::PerOrder`].
-    PerOrder,
-    /// See [`LimitKind::PerCustomer`].
-    PerCustomer,
-}
-
-/// Stored form.
-#[derive(Serialize, Deserialize)]
-pub struct StoredShort {
-    index: u32,
-    variant: u16,
-    requested: u32,
-    available: u32,
-    reserved: u32,
+pub enum StoredOneOfMany {
+    /// No.
+    Refused(StoredRefusal),
+    /// See [`Outcome::StockChanged`].
+    StockChanged(StoredStockChange),
+    /// See [`Outcome::Done`].
+    Done,
 }
 
 /// Stored form.
@@ -157,7 +126,7 @@ struct StoredVariantFacts {
     updated_at: u64,
 }
 
-/// Stored form.
+/// Stored form of what journals hold from before reservations had owners.
 #[derive(Serialize, Deserialize)]
 pub struct StoredReservation {
     id: Id,
@@ -173,122 +142,102 @@ enum StoredReservationStatus {
     Expired,
 }
 
+/// Stored form.
+#[derive(Serialize, Deserialize)]
+pub struct StoredMoment {
+    id: Id,
+    hold: StoredHold,
+    order: Option<Id>,
+    updated_at: u64,
+    version: u32,
+}
+
+/// Stored form.
+#[derive(Serialize, Deserialize)]
+pub struct StoredCart {
+    id: Option<Id>,
+    lines: Vec<StoredCartLine>,
+    expires_at: Option<u64>,
+    version: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredCartLine {
+    item: StoredItem,
+    hold: Option<StoredHold>,
+}
+
 impl StoredOutcome {
     pub(super) fn from_domain(answered: &Answered) -> Self {
         match answered {
-            Err(refusal) => Self::Refused(StoredRefusal::from_domain(refusal)),
+            Err(refused) => Self::Refused(StoredRefusal::from_domain(refused)),
+            Ok(Outcome::Done) => Self::Done,
+            Ok(Outcome::Begun(at)) => Self::Begun(at.0),
             Ok(Outcome::Purchased(purchased)) => Self::Purchased(StoredPurchase::from_domain(purchased)),
             Ok(Outcome::StockChanged(change)) => Self::StockChanged(StoredStockChange::from_domain(change)),
             Ok(Outcome::Product(product)) => Self::Product(StoredProduct::from_domain(product)),
             Ok(Outcome::Deleted) => Self::Deleted,
-            Ok(Outcome::Reservation(facts)) => Self::Reservation(StoredReservation::from_domain(facts)),
-            Ok(Outcome::OrderMoved(order)) => Self::OrderMoved(order.0.to_be_bytes()),
             Ok(Outcome::Account(account)) => Self::Account(StoredAccount::from_domain(account)),
+            Ok(Outcome::Each(answers)) => {
+                Self::Each(answers.iter().map(StoredOneOfMany::from_domain).collect())
+            }
+            Ok(Outcome::Order { order, version }) => {
+                Self::Order { order: order.0.to_be_bytes(), version: *version }
+            }
+            Ok(Outcome::Reservation(moment)) => Self::ReservationMoment(StoredMoment::from_domain(moment)),
+            Ok(Outcome::Cart(cart)) => Self::Cart(StoredCart::from_domain(cart)),
         }
     }
 
     pub(super) fn into_domain(self) -> Result<Answered, DecodeError> {
-        Ok(match self {
-            Self::Refused(refusal) => Err(refusal.into_domain()),
-            Self::Purchased(purchase) => Ok(Outcome::Purchased(purchase.into_domain()?)),
-            Self::StockChanged(change) => Ok(Outcome::StockChanged(change.into_domain()?)),
-            Self::Product(product) => Ok(Outcome::Product(Box::new(product.into_domain()?))),
-            Self::Deleted => Ok(Outcome::Deleted),
-            Self::Reservation(facts) => Ok(Outcome::Reservation(facts.into_domain()?)),
-            Self::OrderMoved(order) => Ok(Outcome::OrderMoved(OrderId(u128::from_be_bytes(order)))),
-            Self::Account(account) => Ok(Outcome::Account(Box::new(account.into_domain()))),
-        })
+        Ok(Ok(match self {
+            Self::Each(answers) => {
+                let answers = answers.into_iter().map(StoredOneOfMany::into_domain);
+                Outcome::Each(answers.collect::<Result<_, _>>()?)
+            }
+            Self::Refused(refusal) => return Ok(Err(refusal.into_domain())),
+            Self::Purchased(purchase) => Outcome::Purchased(purchase.into_domain()?),
+            Self::StockChanged(change) => Outcome::StockChanged(change.into_domain()?),
+            Self::Product(product) => Outcome::Product(Box::new(product.into_domain()?)),
+            Self::Deleted => Outcome::Deleted,
+            Self::Account(account) => Outcome::Account(Box::new(account.into_domain())),
+            Self::Begun(at) => Outcome::Begun(Timestamp(at)),
+            Self::Done | Self::Reservation(_) | Self::OrderMoved(_) => Outcome::Done,
+            Self::Order { order, version } => {
+                Outcome::Order { order: OrderId(u128::from_be_bytes(order)), version }
+            }
+            Self::ReservationMoment(moment) => Outcome::Reservation(moment.into_domain()),
+            Self::Cart(cart) => Outcome::Cart(Box::new(cart.into_domain()?)),
+        }))
     }
 }
 
-impl StoredRefusal {
-    fn from_domain(refusal: &Refusal) -> Self {
-        match refusal {
-            Refusal::InsufficientStock { lines } => {
-                Self::InsufficientStock(lines.iter().map(StoredShort::from_domain).collect())
+impl StoredOneOfMany {
+    fn from_domain(answer: &Result<Outcome, Refusal>) -> Self {
+        match answer {
+            Err(refusal) => Self::Refused(StoredRefusal::from_product(refusal)),
+            Ok(Outcome::StockChanged(change)) => {
+                Self::StockChanged(StoredStockChange::from_domain(&without_texts(change.clone())))
             }
-            Refusal::LimitExceeded { kind, limit, counted } => {
-                let kind = match kind {
-                    LimitKind::PerOrder => StoredLimitKind::PerOrder,
-                    LimitKind::PerCustomer => StoredLimitKind::PerCustomer,
-                };
-                Self::LimitExceeded(kind, limit.0, *counted)
-            }
-            Refusal::ExtensionExceeded => Self::ExtensionExceeded,
-            Refusal::ReservationExpired { deadline } => Self::ReservationExpired(deadline.0),
-            Refusal::UnknownReservation => Self::UnknownReservation,
-            Refusal::UnknownOrder => Self::UnknownOrder,
-            Refusal::UnknownVariant { variant } => Self::UnknownVariant(variant.0),
-            Refusal::DeadlineOutOfRange => Self::DeadlineOutOfRange,
-            Refusal::InvalidState => Self::InvalidState,
-            Refusal::NotSellable { status } => {
-                Self::NotSellable(StoredProductStatus(StoredStatus::from_domain(*status)))
-            }
-            Refusal::ExpectedMismatch { expected, on_hand } => Self::ExpectedMismatch(expected.0, on_hand.0),
-            Refusal::StockOverflow => Self::StockOverflow,
-            Refusal::InUse => Self::InUse,
-            Refusal::VersionMismatch { expected, actual } => Self::VersionMismatch(*expected, *actual),
-            Refusal::UnknownProduct => Self::UnknownProduct,
-            Refusal::TooLarge { bytes_max } => Self::TooLarge(*bytes_max),
-            Refusal::OutOfBounds => Self::OutOfBounds,
+            Ok(_) => Self::Done,
         }
     }
 
-    fn into_domain(self) -> Refusal {
+    fn into_domain(self) -> Result<Result<Outcome, Refusal>, DecodeError> {
         match self {
-            Self::InsufficientStock(lines) => Refusal::InsufficientStock {
-                lines: lines.into_iter().map(StoredShort::into_domain).collect(),
+            Self::Refused(refusal) => match refusal.into_domain() {
+                Refused::Product(refusal) => Ok(Err(refusal)),
+                Refused::Owner(_) => Err(DecodeError::Value("refusal of a product")),
             },
-            Self::LimitExceeded(kind, limit, counted) => {
-                let kind = match kind {
-                    StoredLimitKind::PerOrder => LimitKind::PerOrder,
-                    StoredLimitKind::PerCustomer => LimitKind::PerCustomer,
-                };
-                Refusal::LimitExceeded { kind, limit: Units(limit), counted }
-            }
-            Self::ExtensionExceeded => Refusal::ExtensionExceeded,
-            Self::ReservationExpired(deadline) => {
-                Refusal::ReservationExpired { deadline: Timestamp(deadline) }
-            }
-            Self::UnknownReservation => Refusal::UnknownReservation,
-            Self::UnknownOrder => Refusal::UnknownOrder,
-            Self::UnknownVariant(variant) => Refusal::UnknownVariant { variant: VariantNo(variant) },
-            Self::DeadlineOutOfRange => Refusal::DeadlineOutOfRange,
-            Self::InvalidState => Refusal::InvalidState,
-            Self::NotSellable(status) => Refusal::NotSellable { status: status.0.into_domain() },
-            Self::ExpectedMismatch(expected, on_hand) => {
-                Refusal::ExpectedMismatch { expected: Units(expected), on_hand: Units(on_hand) }
-            }
-            Self::StockOverflow => Refusal::StockOverflow,
-            Self::InUse => Refusal::InUse,
-            Self::VersionMismatch(expected, actual) => Refusal::VersionMismatch { expected, actual },
-            Self::UnknownProduct => Refusal::UnknownProduct,
-            Self::TooLarge(bytes_max) => Refusal::TooLarge { bytes_max },
-            Self::OutOfBounds => Refusal::OutOfBounds,
+            Self::StockChanged(change) => Ok(Ok(Outcome::StockChanged(without_texts(change.into_domain()?)))),
+            Self::Done => Ok(Ok(Outcome::Done)),
         }
     }
 }
 
-impl StoredShort {
-    fn from_domain(short: &Short) -> Self {
-        Self {
-            index: u32::try_from(short.index).expect("a request has at most 10 000 lines"),
-            variant: short.variant.0,
-            requested: short.requested.0,
-            available: short.available.0,
-            reserved: short.reserved.0,
-        }
-    }
-
-    fn into_domain(self) -> Short {
-        Short {
-            index: usize::try_from(self.index).expect("usize holds u32 on every target of ours"),
-            variant: VariantNo(self.variant),
-            requested: Units(self.requested),
-            available: Units(self.available),
-            reserved: Units(self.reserved),
-        }
-    }
+/// The texts of an adjustment are in its event, and the answer to many does not repeat them.
+fn without_texts(change: StockChange) -> StockChange {
+    StockChange { reference: None, note: None, ..change }
 }
 
 impl StoredPurchase {
@@ -402,36 +351,52 @@ impl StoredProduct {
     }
 }
 
-impl StoredReservation {
-    fn from_domain(facts: &ReservationFacts) -> Self {
-        let status = match facts.status {
-            ReservationStatus::Active { deadline } => {
-                StoredReservationStatus::Active { deadline: deadline.0 }
-            }
-            ReservationStatus::Confirmed { order } => {
-                StoredReservationStatus::Confirmed { order: order.0.to_be_bytes() }
-            }
-            ReservationStatus::Released => StoredReservationStatus::Released,
-            ReservationStatus::Expired => StoredReservationStatus::Expired,
-        };
-        Self { id: facts.id.0.to_be_bytes(), lines: stored_lines(&facts.lines), status }
+impl StoredMoment {
+    fn from_domain(moment: &ReservationMoment) -> Self {
+        Self {
+            id: moment.id.0.to_be_bytes(),
+            hold: StoredHold::from_domain(&moment.hold),
+            order: moment.order.map(|order| order.0.to_be_bytes()),
+            updated_at: moment.updated_at.0,
+            version: moment.version,
+        }
     }
 
-    fn into_domain(self) -> Result<ReservationFacts, DecodeError> {
-        let status = match self.status {
-            StoredReservationStatus::Active { deadline } => {
-                ReservationStatus::Active { deadline: Timestamp(deadline) }
-            }
-            StoredReservationStatus::Confirmed { order } => {
-                ReservationStatus::Confirmed { order: OrderId(u128::from_be_bytes(order)) }
-            }
-            StoredReservationStatus::Released => ReservationStatus::Released,
-            StoredReservationStatus::Expired => ReservationStatus::Expired,
-        };
-        Ok(ReservationFacts {
+    fn into_domain(self) -> ReservationMoment {
+        ReservationMoment {
             id: ReservationId(u128::from_be_bytes(self.id)),
-            lines: domain_lines(self.lines)?,
-            status,
+            hold: self.hold.into_domain(),
+            order: self.order.map(|order| OrderId(u128::from_be_bytes(order))),
+            updated_at: Timestamp(self.updated_at),
+            version: self.version,
+        }
+    }
+}
+
+impl StoredCart {
+    fn from_domain(cart: &CartFacts) -> Self {
+        let line = |line: &CartLine| StoredCartLine {
+            item: StoredItem::from_domain(&line.item),
+            hold: line.hold.as_ref().map(StoredHold::from_domain),
+        };
+        Self {
+            id: cart.id.map(|id| id.0.to_be_bytes()),
+            lines: cart.lines.iter().map(line).collect(),
+            expires_at: cart.expires_at.map(|at| at.0),
+            version: cart.version,
+        }
+    }
+
+    fn into_domain(self) -> Result<CartFacts, DecodeError> {
+        let line = |line: StoredCartLine| {
+            let hold = line.hold.map(StoredHold::into_domain);
+            Ok(CartLine { item: line.item.into_domain()?, hold })
+        };
+        Ok(CartFacts {
+            id: self.id.map(|id| CartId(u128::from_be_bytes(id))),
+            lines: self.lines.into_iter().map(line).collect::<Result<_, DecodeError>>()?,
+            expires_at: self.expires_at.map(Timestamp),
+            version: self.version,
         })
     }
 }

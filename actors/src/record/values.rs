@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use holdfast_domain::hold::{Ending, Hold, State};
 use holdfast_domain::product::{
     Description, Levels, Line, Reason, ReserveOn, Status, VariantDescription, VariantNo,
 };
-use holdfast_domain::{CategoryId, Currency, Millis, Money, Quantity, Sku, Units};
+use holdfast_domain::{
+    AccountId, CategoryId, Currency, Item, Millis, Money, Owner, ProductId, Quantity, Sku, Timestamp, Units,
+};
 use serde::{Deserialize, Serialize};
 
 use super::DecodeError;
@@ -70,6 +73,41 @@ pub(super) struct StoredLevels {
     available: u32,
     reserved: u32,
     committed: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) enum StoredOwner {
+    Guest(Id),
+    Account(Id),
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct StoredItem {
+    product: Id,
+    variant: u16,
+    quantity: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct StoredHold {
+    created_at: u64,
+    deadline: u64,
+    extensions: u8,
+    state: StoredHoldState,
+}
+
+#[derive(Serialize, Deserialize)]
+enum StoredHoldState {
+    Active,
+    Confirmed,
+    Released,
+    Expired,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) enum StoredEnding {
+    Released,
+    Expired,
 }
 
 impl StoredDescription {
@@ -202,6 +240,90 @@ impl StoredLevels {
             committed: Units(self.committed),
         }
     }
+}
+
+impl StoredOwner {
+    pub(super) const fn from_domain(owner: Owner) -> Self {
+        match owner {
+            Owner::Guest(digest) => Self::Guest(digest.to_be_bytes()),
+            Owner::Account(AccountId(id)) => Self::Account(id.to_be_bytes()),
+        }
+    }
+
+    pub(super) const fn into_domain(self) -> Owner {
+        match self {
+            Self::Guest(digest) => Owner::Guest(u128::from_be_bytes(digest)),
+            Self::Account(id) => Owner::Account(AccountId(u128::from_be_bytes(id))),
+        }
+    }
+}
+
+impl StoredItem {
+    pub(super) const fn from_domain(item: &Item) -> Self {
+        Self { product: item.product.0.to_be_bytes(), variant: item.variant.0, quantity: item.quantity.get() }
+    }
+
+    pub(super) fn into_domain(self) -> Result<Item, DecodeError> {
+        Ok(Item {
+            product: ProductId(u128::from_be_bytes(self.product)),
+            variant: VariantNo(self.variant),
+            quantity: quantity(self.quantity)?,
+        })
+    }
+}
+
+impl StoredHold {
+    pub(super) const fn from_domain(hold: &Hold) -> Self {
+        Self {
+            created_at: hold.created_at.0,
+            deadline: hold.deadline.0,
+            extensions: hold.extensions,
+            state: match hold.state {
+                State::Active => StoredHoldState::Active,
+                State::Confirmed => StoredHoldState::Confirmed,
+                State::Released => StoredHoldState::Released,
+                State::Expired => StoredHoldState::Expired,
+            },
+        }
+    }
+
+    pub(super) const fn into_domain(self) -> Hold {
+        Hold {
+            created_at: Timestamp(self.created_at),
+            deadline: Timestamp(self.deadline),
+            extensions: self.extensions,
+            state: match self.state {
+                StoredHoldState::Active => State::Active,
+                StoredHoldState::Confirmed => State::Confirmed,
+                StoredHoldState::Released => State::Released,
+                StoredHoldState::Expired => State::Expired,
+            },
+        }
+    }
+}
+
+impl StoredEnding {
+    pub(super) const fn from_domain(ending: Ending) -> Self {
+        match ending {
+            Ending::Released => Self::Released,
+            Ending::Expired => Self::Expired,
+        }
+    }
+
+    pub(super) const fn into_domain(self) -> Ending {
+        match self {
+            Self::Released => Ending::Released,
+            Self::Expired => Ending::Expired,
+        }
+    }
+}
+
+pub(super) fn stored_items(items: &[Item]) -> Vec<StoredItem> {
+    items.iter().map(StoredItem::from_domain).collect()
+}
+
+pub(super) fn domain_items(items: Vec<StoredItem>) -> Result<Vec<Item>, DecodeError> {
+    items.into_iter().map(StoredItem::into_domain).collect()
 }
 
 pub(super) fn stored_lines(lines: &[Line]) -> Vec<StoredLine> {

@@ -40,16 +40,28 @@ impl Books {
         if asked.key.is_some() && !self.keyed.iter().any(|earlier| earlier.key == asked.key) {
             self.keyed.push(asked.clone());
         }
-        let AskedWish::Do(command) = &asked.wish else { return };
+        match &asked.wish {
+            AskedWish::Do(command) => self.note_command(asked.product, command),
+            AskedWish::Many { commands, .. } => {
+                commands.iter().for_each(|command| self.note_command(asked.product, command));
+            }
+            AskedWish::Create { .. } | AskedWish::Edit { .. } => {}
+        }
+    }
+
+    fn note_command(&mut self, product: ProductId, command: &Command) {
         match command {
             Command::Purchase { order, .. } | Command::Confirm { order, .. } => {
-                self.orders.insert((asked.product, *order));
+                self.orders.insert((product, *order));
             }
             Command::Fulfil { order } | Command::Cancel { order } => {
-                self.moved_on.insert((asked.product, *order));
+                self.moved_on.insert((product, *order));
             }
             Command::Reserve { reservation, .. } => {
-                self.holds.insert((asked.product, *reservation));
+                self.holds.insert((product, *reservation));
+            }
+            Command::Rehold(rehold) | Command::Take(rehold) => {
+                self.holds.insert((product, rehold.to));
             }
             _ => {}
         }
@@ -92,7 +104,7 @@ impl Books {
         let mut found = recovered.state();
         let slots = Slots::new(PARTITIONS, 1);
         for (id, states) in &mut self.history {
-            let last = newest(slots.partition(*id));
+            let last = newest(slots.partition(id.0));
             states.retain(|(sequence, _)| *sequence <= last);
             let expected = states.last().and_then(|(_, state)| state.clone());
             assert_eq!(found.remove(id), expected, "INV-7: replay gives the state in memory");
@@ -103,6 +115,8 @@ impl Books {
             let state = self.history.get(id).and_then(|states| states.last()?.1.as_ref());
             let commitment = state.and_then(|product| product.commitment(*order));
             assert!(commitment.is_some(), "INV-8: {order:?} was acknowledged and is lost");
+            let books = &recovered.owners()[usize::from(slots.partition(order.0).0)];
+            assert!(books.orders.get(*order).is_some(), "a purchase is an order: {order:?}");
         }
     }
 

@@ -1,6 +1,5 @@
 //! A process in the making of the simulation: what an engine has, without its threads.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
@@ -9,18 +8,17 @@ use std::task::{Context as TaskContext, Poll, Waker};
 
 use holdfast_domain::product::{Product, VariantNo, invariant};
 use holdfast_domain::{ProductId, Sku, Timestamp, Units};
-use holdfast_persistence::{Epoch, Head, MemoryJournal, Queue, Ticket, Writer};
+use holdfast_persistence::{Epoch, Head, MemoryJournal, Queue, Sequence, Ticket, Writer};
 
 use crate::card::Card;
 use crate::clock::{LogClock, ManualClock};
 use crate::context::{Actor, Context, RequestId};
-use crate::deadlines::Deadlines;
 use crate::directory::Directory;
 use crate::keys::{Claim, KeyGuard, Keys};
 use crate::pending::{Pending, Stopped};
 use crate::recovery::Recovered;
 use crate::slots::Slots;
-use crate::turn::{Live, Reply, TurnContext, Wish};
+use crate::turn::{Live, PartitionState, Reply, TurnContext, Wish};
 
 use super::books::Books;
 use super::wishes::{Asked, AskedWish};
@@ -49,19 +47,26 @@ pub(crate) fn turn_context(queue: Queue, head: &Head, epoch: Epoch, clock: &Manu
         epoch,
         queue,
         directory: Arc::new(Directory::default()),
-        deadlines: Deadlines::default(),
-        sequences: head.partitions().iter().map(|it| Cell::new(it.sequence)).collect(),
+        partitions: head.partitions().iter().map(|it| state(it.sequence)).collect(),
         scratch: Vec::new().into(),
     }
 }
 
+fn state(sequence: Sequence) -> PartitionState {
+    PartitionState { sequence: sequence.into(), ..PartitionState::default() }
+}
+
 impl Process {
-    /// Goes on from what recovery found, as [`crate::Engine::start`] does.
+    /// Goes on from what recovery found, as [`crate::Engine::start`] does; but nobody owns what these products hold,
+    /// so what recovery would tell them is left unsaid.
     pub(super) fn start(journal: MemoryJournal, recovered: Recovered, clock: &ManualClock) -> Self {
         let epoch = recovered.next_epoch();
-        let Recovered { products: found, keys, head, .. } = recovered;
+        let Recovered { products: found, keys, head, books, .. } = recovered;
         let (queue, writer) = Writer::new(Box::new(journal), head.clone());
         let turns = turn_context(queue, &head, epoch, clock);
+        for (state, books) in turns.partitions.iter().zip(books) {
+            state.books.replace(books);
+        }
         let mut products = BTreeMap::new();
         for mut live in found {
             let product = live.product.as_ref().expect("recovery hands over what exists");
@@ -69,7 +74,6 @@ impl Process {
                 Arc::new(Card::new(live.id, live.partition, product, Ticket::ZERO, live.last_sequence));
             turns.directory.restore(Arc::clone(&card));
             live.card = Some(card);
-            live.arm(&turns);
             products.insert(live.id, live);
         }
         Self { turns, writer, keys, products, sealed: Vec::new(), slots: Slots::new(PARTITIONS, 1) }
@@ -109,12 +113,14 @@ impl Process {
                 Some(Wish::Edit { version, edit: Box::new(edit) })
             }
             AskedWish::Do(command) => Some(Wish::Do(command)),
+            AskedWish::Many { commands, all: None } => Some(Wish::Each(commands)),
+            AskedWish::Many { commands, all: Some(is_dry) } => Some(Wish::All { commands, is_dry }),
         }
     }
 
     fn turn(&mut self, asked: Asked, wish: Wish, key: Option<KeyGuard>, books: &mut Books) {
         let id = asked.product;
-        let partition = self.slots.partition(id);
+        let partition = self.slots.partition(id.0);
         let live = self.products.entry(id).or_insert_with(|| Live::new(id, partition));
         let context = Context { request_id: RequestId::Made(id.0), actor: Actor::Guest(1), key: asked.key };
         let pending = live.turn(&self.turns, wish, &context, key);
@@ -133,26 +139,9 @@ impl Process {
         });
     }
 
-    /// The shard's timer.
-    pub(super) fn wake_due(&mut self, books: &mut Books) {
-        let now = self.turns.clock.stamp();
-        while let Some(id) = self.turns.deadlines.pop_due(now) {
-            let live = self.products.get_mut(&id).expect("only what exists has a deadline");
-            live.wake(&self.turns);
-            books.note_state(live);
-            self.check(id);
-        }
-        assert!(self.turns.deadlines.earliest().is_none_or(|earliest| earliest > now));
-        for live in self.products.values() {
-            let next = live.product.as_ref().and_then(Product::next_deadline);
-            assert!(next.is_none_or(|deadline| deadline > now), "INV-6: the timer forgot {:?}", live.id);
-        }
-    }
-
     /// The laws after a turn, and that everybody sees what the turn left.
     fn check(&self, id: ProductId) {
         let live = &self.products[&id];
-        let now = self.turns.clock.stamp();
         let owner_of = |sku: &Sku| {
             self.products.values().find(|live| live.product.as_ref().is_some_and(|it| it.find(sku).is_some()))
         };
@@ -162,7 +151,6 @@ impl Process {
         }
         let Some(product) = &live.product else { return };
         assert_eq!(invariant::check(product), Ok(()));
-        assert_eq!(invariant::deadlines_are_kept(product, now), Ok(()));
         let card = self.turns.directory.card(id).expect("what exists has a card");
         let snapshot = card.snapshot();
         assert_eq!((snapshot.ticket, snapshot.last_sequence), (live.ticket, live.last_sequence));
@@ -171,7 +159,7 @@ impl Process {
         let real: Vec<_> = product.variants().iter().map(|it| (it.levels, it.version)).collect();
         assert_eq!(shown, real, "the card shows what there is");
         assert_eq!(card.info().version, product.version());
-        if let Some((levels, _)) = card.sold_out(VariantNo(0), Units(1), now) {
+        if let Some((levels, _)) = card.sold_out(VariantNo(0), Units(1)) {
             assert_eq!((levels.available, levels), (Units(0), product.variants()[0].levels));
         }
     }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use holdfast_domain::hold::Ending;
 use holdfast_domain::product::{
-    Command, Description, Line, NewProduct, NewVariant, Product, Reason, ReserveOn, Status,
+    Command, Description, Line, NewProduct, NewVariant, Product, Reason, Rehold, ReserveOn, Status,
     VariantDescription, VariantNo,
 };
 use holdfast_domain::{
@@ -12,7 +13,9 @@ use holdfast_domain::{
 
 use crate::context::RequestKey;
 
-use super::{Rng, SKUS};
+use crate::slots::Slots;
+
+use super::{PARTITIONS, Rng, SKUS};
 
 /// A request that can be sent again.
 #[derive(Clone, Debug)]
@@ -24,21 +27,48 @@ pub(super) struct Asked {
 
 #[derive(Clone, Debug)]
 pub(super) enum AskedWish {
-    Create { new: NewProduct },
-    Edit { version: Option<u32>, price: i64 },
+    Create {
+        new: NewProduct,
+    },
+    Edit {
+        version: Option<u32>,
+        price: i64,
+    },
     Do(Command),
+    /// Each on its own, or all or none.
+    Many {
+        commands: Vec<Command>,
+        all: Option<Dry>,
+    },
 }
 
+/// Whether all are only asked for.
+pub(super) type Dry = bool;
+
 /// Any wish for a product in this state.
-pub(super) fn any(rng: &mut Rng, state: Option<&Product>, now: Timestamp) -> AskedWish {
+pub(super) fn any(rng: &mut Rng, product: ProductId, state: Option<&Product>, now: Timestamp) -> AskedWish {
     match (state, rng.below(100)) {
         // Late requests for what does not exist come as well.
         (None, 0..=79) => create(rng),
         (_, 0..=2) => create(rng),
         (_, 3..=7) => edit(rng, state),
         (_, 8..=10) => AskedWish::Do(Command::Delete { version: None }),
-        _ => AskedWish::Do(command(rng, state, now)),
+        (_, 11..=16) => many(rng, product, state, now),
+        _ => AskedWish::Do(command(rng, product, state, now)),
     }
+}
+
+/// A few commands in one turn; who buys does that alone.
+fn many(rng: &mut Rng, product: ProductId, state: Option<&Product>, now: Timestamp) -> AskedWish {
+    let count = rng.below(5);
+    if rng.percent(50) {
+        let commands = (0..count).map(|_| if rng.percent(70) { adjust(rng) } else { self::count(rng) });
+        let commands = commands.collect();
+        return AskedWish::Many { commands, all: Some(rng.percent(20)) };
+    }
+    let mut commands: Vec<_> = (0..count).map(|_| command(rng, product, state, now)).collect();
+    commands.retain(|command| !matches!(command, Command::Purchase { .. }));
+    AskedWish::Many { commands, all: None }
 }
 
 /// The same description at another price; below zero is refused.
@@ -67,22 +97,41 @@ pub(crate) fn thing(sku: &str, stock: u32) -> NewProduct {
     NewProduct { description: Arc::new(description), is_simple: true, variants: vec![variant] }
 }
 
-fn command(rng: &mut Rng, state: Option<&Product>, now: Timestamp) -> Command {
+fn command(rng: &mut Rng, product: ProductId, state: Option<&Product>, now: Timestamp) -> Command {
     let reservation = any_hold(rng, state);
-    let order = any_order(rng);
+    let order = any_order(rng, state);
     let deadline = now.after(Millis(rng.below(20 * 60 * 1000)));
     let (buyer, line) = (Buyer(u128::from(rng.below(3))), any_line(rng));
     match rng.below(100) {
-        0..=19 => Command::Purchase { order, buyer, line },
-        20..=39 => Command::Reserve { reservation, buyer, lines: vec![line], deadline },
-        40..=44 => Command::Extend { reservation, deadline },
-        45..=59 => Command::Confirm { reservation, order },
-        60..=66 => Command::Release { reservation },
-        67..=73 => Command::Fulfil { order },
-        74..=80 => Command::Cancel { order },
-        81..=92 => adjust(rng),
+        0..=19 => Command::Purchase { order: new_order(rng, product), buyer, line },
+        20..=35 => Command::Reserve { reservation, buyer, lines: vec![line], deadline },
+        36..=40 => Command::Rehold(Box::new(rehold(rng, state, buyer, line, deadline))),
+        41..=43 => Command::Take(Box::new(rehold(rng, state, buyer, line, deadline))),
+        44 => Command::Check(Box::new(rehold(rng, state, buyer, line, deadline))),
+        45..=48 => Command::Extend { reservation, deadline },
+        49..=61 => Command::Confirm { reservation, order },
+        62..=68 => Command::Release { reservation, ending: ending(rng) },
+        69..=75 => Command::Fulfil { order },
+        76..=82 => Command::Cancel { order },
+        83..=93 => adjust(rng),
         _ => count(rng),
     }
+}
+
+fn rehold(rng: &mut Rng, state: Option<&Product>, buyer: Buyer, line: Line, deadline: Timestamp) -> Rehold {
+    Rehold {
+        from: any_hold(rng, state),
+        to: any_hold(rng, state),
+        buyer,
+        lines: vec![line],
+        deadline,
+        ending: ending(rng),
+        is_owed: rng.percent(30),
+    }
+}
+
+fn ending(rng: &mut Rng) -> Ending {
+    if rng.percent(50) { Ending::Released } else { Ending::Expired }
 }
 
 fn create(rng: &mut Rng) -> AskedWish {
@@ -130,7 +179,19 @@ fn any_hold(rng: &mut Rng, state: Option<&Product>) -> ReservationId {
     }
 }
 
-/// Few enough that orders are met again.
-fn any_order(rng: &mut Rng) -> OrderId {
-    OrderId(u128::from(rng.below(40)))
+/// An order that has units here, or one of a few.
+fn any_order(rng: &mut Rng, state: Option<&Product>) -> OrderId {
+    let orders: Vec<_> =
+        state.map(|product| product.commitments().keys().copied().collect()).unwrap_or_default();
+    match rng.pick(&orders) {
+        Some(order) if rng.percent(60) => *order,
+        _ => OrderId(u128::from(rng.below(40))),
+    }
+}
+
+/// As the engine makes them: each purchase is an order of its own, in the partition of its product.
+fn new_order(rng: &mut Rng, product: ProductId) -> OrderId {
+    let slots = Slots::new(PARTITIONS, 1);
+    let id = u128::from(rng.next()) << 64 | u128::from(rng.next());
+    OrderId(slots.place(id, slots.partition(product.0)))
 }

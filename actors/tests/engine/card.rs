@@ -4,32 +4,27 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use holdfast_actors::card::Card;
-use holdfast_actors::domain::product::{VariantNo, apply, decide_create};
-use holdfast_actors::domain::{Product, ProductId, ReservationId, Timestamp, Units};
+use holdfast_actors::domain::product::{Command, VariantNo, apply, decide_create};
+use holdfast_actors::domain::{Buyer, Product, ProductId, ReservationId, Timestamp, Units};
 use holdfast_actors::persistence::{Partition, Sequence, Ticket};
 
-use crate::common::{HOLD, NOW, new_product, reserve};
+use crate::common::{HOLD, NOW, line, new_product};
 
 const DEADLINE: Timestamp = NOW.after(HOLD);
-const EVE: Timestamp = Timestamp(DEADLINE.0 - 1);
 const UNITS: u32 = 3;
 
 #[test]
-fn card_does_not_say_sold_out_when_a_hold_is_due() {
-    let product = with_held(UNITS);
+fn card_says_sold_out_only_beyond_doubt() {
+    let product = with_held(UNITS - 1);
     let card = Card::new(ProductId(1), Partition(0), &product, Ticket::ZERO, Sequence(2));
-    let says = |now| card.sold_out(VariantNo(0), Units(1), now).map(|(levels, _)| levels.available);
-    assert_eq!(says(NOW), Some(Units(0)));
-    assert_eq!(says(EVE), Some(Units(0)));
-    assert_eq!(says(DEADLINE), None);
-    assert_eq!(card.sold_out(VariantNo(0), Units(0), NOW), None, "nothing is always there");
-    assert_eq!(
-        card.sold_out(VariantNo(1), Units(1), NOW),
-        None,
-        "a variant that is not there is the actor's"
-    );
+    let says = |units| card.sold_out(VariantNo(0), Units(units)).map(|(levels, _)| levels.available);
+    assert_eq!(says(1), None, "there is one");
+    assert_eq!(says(2), Some(Units(1)));
+    assert_eq!(says(0), None, "nothing is always there");
+    let absent = card.sold_out(VariantNo(1), Units(1));
+    assert_eq!(absent, None, "a variant that is not there is the actor's");
     card.publish(None, Ticket::new(3), Sequence(3));
-    assert_eq!(says(NOW), None, "a deleted product is not sold out");
+    assert_eq!(says(2), None, "a deleted product is not sold out");
     assert!(card.facts().is_none());
     assert_eq!(card.snapshot().ticket, Ticket::new(3));
 }
@@ -53,7 +48,7 @@ fn readers_never_see_half_a_turn() {
                 assert_eq!(seen.ticket.number(), seen.last_sequence.0);
                 assert!(seen.last_sequence >= newest, "what was seen stays seen");
                 newest = seen.last_sequence;
-                if let Some((levels, ticket)) = card.sold_out(VariantNo(0), Units(1), NOW) {
+                if let Some((levels, ticket)) = card.sold_out(VariantNo(0), Units(1)) {
                     assert_eq!((levels.available.0, levels.reserved.0), (0, UNITS));
                     assert_eq!(ticket.number() % u64::from(UNITS + 1), u64::from(UNITS));
                 }
@@ -76,8 +71,13 @@ fn with_held(units: u32) -> Product {
     let created = decide_create(&new_product("lamp", UNITS)).expect("well formed");
     created.iter().for_each(|event| apply(&mut slot, event, NOW));
     if units > 0 {
-        let hold = reserve(ReservationId(1), units, DEADLINE);
-        let events = slot.as_ref().expect("made").decide(&hold, NOW).expect("there is enough");
+        let hold = Command::Reserve {
+            reservation: ReservationId(1),
+            buyer: Buyer(1),
+            lines: vec![line(0, units)],
+            deadline: DEADLINE,
+        };
+        let events = slot.as_ref().expect("made").decide(&hold).expect("there is enough");
         events.iter().for_each(|event| apply(&mut slot, event, NOW));
     }
     slot.expect("made")

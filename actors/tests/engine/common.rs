@@ -1,37 +1,52 @@
-//! What the tests share: a shop on a disk in memory, a journal that waits for leave, and words to ask with.
+//! What the tests share: a shop on a disk in memory, threads to ask from, and words to ask with.
+
+pub(crate) mod audit;
+pub(crate) mod cuts;
+pub(crate) mod every_saga;
+pub(crate) mod held;
+pub(crate) mod on_disk;
+pub(crate) mod picture;
+pub(crate) mod repeats;
+pub(crate) mod till;
+pub(crate) mod trouble;
+pub(crate) mod turnstile;
+pub(crate) mod wants;
 
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, Once};
 use std::task::Poll;
 use std::time::Duration;
 
 use holdfast_actors::domain::idempotency::{Fingerprint, Key};
 use holdfast_actors::domain::product::{
     Command, Description, Line, NewProduct, NewVariant, Reason, ReserveOn, Status, VariantDescription,
-    VariantNo, invariant,
+    VariantNo,
 };
+use holdfast_actors::domain::saga::Books;
 use holdfast_actors::domain::{
-    Buyer, Currency, Millis, Money, OrderId, Product, ProductId, Quantity, ReservationId, Sku, Timestamp,
+    Currency, Millis, Money, Product, ProductId, Quantity, ReservationId, Sku, Timestamp,
 };
-use holdfast_actors::persistence::{
-    AppendError, CommitterOptions, EncodedFrame, Journal, JournalId, MemoryDisk, MemoryJournal,
-};
+use holdfast_actors::persistence::{CommitterOptions, JournalId, MemoryDisk};
 use holdfast_actors::recovery::recover;
 use holdfast_actors::{
-    Actor, Answer, Context, Engine, Failure, ManualClock, Options, Outcome, ProductFacts, Purchased,
-    RequestId, RequestKey,
+    Actor, Answer, Clock as _, Context, Engine, Failure, ManualClock, Options, Outcome, ProductFacts,
+    Purchased, RequestId, RequestKey, SimulatedGateway,
 };
 use tokio::sync::oneshot;
+
+use self::wants::{BUYER, new_reservation};
 
 /// When every story begins.
 pub(crate) const NOW: Timestamp = Timestamp(1_700_000_000_000);
 
 /// How long a hold lives unless the story says otherwise.
 pub(crate) const HOLD: Millis = Millis::from_secs(900);
+
+/// Slices of the journal in every story.
+pub(crate) const PARTITIONS: u16 = 16;
 
 /// How often a condition is looked at before a test gives up.
 const LOOKS_MAX: u32 = 2_000_000;
@@ -41,6 +56,15 @@ pub(crate) struct Shop {
     pub(crate) engine: Engine,
     pub(crate) disk: MemoryDisk,
     pub(crate) clock: ManualClock,
+    /// Every id that the engine was given, as it was before it was placed.
+    pub(crate) given: Arc<Mutex<Vec<u128>>>,
+}
+
+/// All that a shop knows: its products, and those who own what they hold.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Everything {
+    pub(crate) products: BTreeMap<ProductId, Product>,
+    pub(crate) owners: Vec<Books>,
 }
 
 impl Shop {
@@ -49,28 +73,15 @@ impl Shop {
     }
 
     pub(crate) fn open_with(tune: impl FnOnce(&mut Options)) -> Self {
-        Self::on(MemoryDisk::new(JournalId([7; 16]), 16), ManualClock::new(NOW), tune)
+        Self::on(empty_disk(), ManualClock::new(NOW), tune)
     }
 
     pub(crate) fn on(disk: MemoryDisk, clock: ManualClock, tune: impl FnOnce(&mut Options)) -> Self {
         let mut journal = disk.journal();
         let recovered = recover(&mut journal).expect("the journal is sound");
-        let mut options = options(&clock);
-        tune(&mut options);
+        let (options, given) = tuned(&clock, tune);
         let engine = Engine::start(Box::new(journal), None, recovered, options);
-        Self { engine, disk, clock }
-    }
-
-    /// The same on a journal that finishes no append without leave.
-    pub(crate) fn held(tune: impl FnOnce(&mut Options)) -> (Self, Holder) {
-        let (disk, clock) = (MemoryDisk::new(JournalId([7; 16]), 16), ManualClock::new(NOW));
-        let mut journal = disk.journal();
-        let recovered = recover(&mut journal).expect("the journal is empty");
-        let mut options = options(&clock);
-        tune(&mut options);
-        let (journal, holder) = HeldJournal::new(journal);
-        let engine = Engine::start(Box::new(journal), None, recovered, options);
-        (Self { engine, disk, clock }, holder)
+        Self { engine, disk, clock, given }
     }
 
     /// Stops and starts again on the same disk.
@@ -83,21 +94,30 @@ impl Shop {
         Self::on(self.disk, self.clock, tune)
     }
 
-    /// Stops, and proves that the journal tells what memory says (INV-7) and that the books balance.
+    /// Stops when nothing is under way any more, and proves that all is well: see [`audit`].
     pub(crate) async fn close(self) -> BTreeMap<ProductId, Product> {
-        let state = self.engine.state().await.expect("the shards run");
+        let everything = self.quiet().await;
+        audit::nothing_is_due(&everything, self.clock.now());
         self.engine.stop().map(drop).expect("the journal is whole");
-        assert_eq!(replay(&self.disk), state, "INV-7: replay gives the state in memory");
-        for product in state.values() {
-            assert_eq!(invariant::check(product), Ok(()));
-        }
-        state
+        audit::memory_is_what_replay_gives(&self.disk, &everything);
+        everything.products
     }
 
     pub(crate) async fn make(&self, sku: &str, stock: u32) -> ProductId {
+        self.make_as(sku, stock, |_| {}).await
+    }
+
+    /// The same with a description that the story changes.
+    pub(crate) async fn make_as(
+        &self,
+        sku: &str,
+        stock: u32,
+        edit: impl FnOnce(&mut Description),
+    ) -> ProductId {
         let id = fresh_product();
-        let made = self.engine.create(&context(), id, new_product(sku, stock)).await;
-        made.expect("the sku is free");
+        let mut new = new_product(sku, stock);
+        edit(Arc::make_mut(&mut new.description));
+        self.engine.create(&context(), id, new).await.expect("the sku is free");
         id
     }
 
@@ -111,8 +131,7 @@ impl Shop {
         product: ProductId,
         units: u32,
     ) -> Result<Answer<Purchased>, Failure> {
-        let order = OrderId(fresh());
-        self.engine.purchase(context, product, None, quantity(units), Buyer(1), order).await
+        self.engine.purchase(context, product, None, quantity(units)).await
     }
 
     pub(crate) async fn command(
@@ -123,11 +142,12 @@ impl Shop {
         self.engine.command(&context(), product, command).await
     }
 
+    /// A reservation of a product's first variant.
     pub(crate) async fn hold(&self, product: ProductId, units: u32, deadline: Timestamp) -> ReservationId {
-        let reservation = ReservationId(fresh());
-        let command = reserve(reservation, units, deadline);
-        self.command(product, command).await.expect("there is enough");
-        reservation
+        let sku = self.engine.sku_of(product, VariantNo(0)).expect("the product is there");
+        let mut new = new_reservation(&[(sku.as_str(), units)]);
+        new.ttl = Some(deadline.since(self.clock.now()));
+        self.engine.reserve(&context(), BUYER, new).await.expect("there is enough").value.id
     }
 
     /// Available, reserved and committed units of the first variant.
@@ -153,60 +173,50 @@ impl Shop {
             self.engine.state().await.expect("the shards run");
         }
     }
-}
 
-/// A journal whose appends wait for leave; without a holder it is free.
-struct HeldJournal {
-    inner: MemoryJournal,
-    told: Sender<()>,
-    leave: Receiver<Result<(), &'static str>>,
-}
-
-/// The other end of a held journal.
-pub(crate) struct Holder {
-    appends: Receiver<()>,
-    leave: Sender<Result<(), &'static str>>,
-}
-
-impl HeldJournal {
-    fn new(inner: MemoryJournal) -> (Self, Holder) {
-        let (told, appends) = channel();
-        let (leave, taken) = channel();
-        (Self { inner, told, leave: taken }, Holder { appends, leave })
+    /// All that the shop knows now.
+    pub(crate) async fn everything(&self) -> Everything {
+        let products = self.engine.state().await.expect("the shards run");
+        let owners = self.engine.owners().await.expect("the shards run");
+        Everything { products, owners }
     }
-}
 
-impl Journal for HeldJournal {
-    fn append(&mut self, frames: &[EncodedFrame]) -> Result<(), AppendError> {
-        // A holder that is gone neither listens nor refuses.
-        let _unheard = self.told.send(());
-        match self.leave.recv().unwrap_or(Ok(())) {
-            Ok(()) => self.inner.append(frames),
-            Err(what) => Err(AppendError::unknown(frames[0].batch(), what)),
+    /// The same when no saga is under way any more: products have what their owners claim, and it stays so.
+    pub(crate) async fn quiet(&self) -> Everything {
+        let mut last = None;
+        let mut found = Ok(());
+        for _ in 0..LOOKS_MAX / 1_000 {
+            self.settle().await;
+            let everything = self.everything().await;
+            found = audit::everybody_has_what_is_theirs(&everything);
+            if found.is_ok() && last.as_ref() == Some(&everything) {
+                return everything;
+            }
+            last = Some(everything);
+            let_others().await;
         }
-    }
-}
-
-impl Holder {
-    /// Blocks until an append waits.
-    pub(crate) fn append_waits(&self) {
-        self.appends.recv().expect("the journal is there");
-    }
-
-    /// Lets one append, waiting or next, through.
-    pub(crate) fn let_through(&self) {
-        self.leave.send(Ok(())).expect("the journal is there");
-    }
-
-    /// Lets one append, waiting or next, fail.
-    pub(crate) fn fail(&self) {
-        self.leave.send(Err("the test says so")).expect("the journal is there");
+        panic!("it never comes to rest: {found:?}");
     }
 }
 
 /// Runs a story in an actix system.
 pub(crate) fn run<T>(story: impl Future<Output = T>) -> T {
+    abort_when_a_shard_panics();
     actix::System::new().block_on(story)
+}
+
+/// A panic ends the real process; here it would look like a request that nobody answers.
+fn abort_when_a_shard_panics() {
+    static HOOKED: Once = Once::new();
+    HOOKED.call_once(|| {
+        let tell = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            tell(panic);
+            if std::thread::current().name().is_some_and(|name| name.starts_with("actix-rt")) {
+                std::process::abort();
+            }
+        }));
+    });
 }
 
 /// Runs one story on each of so many threads, beside each other.
@@ -253,13 +263,13 @@ pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 /// Polls once.
-pub(crate) async fn look<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+pub(crate) async fn look<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
     let mut future = future;
     std::future::poll_fn(|ctx| Poll::Ready(future.as_mut().poll(ctx))).await
 }
 
-pub(crate) fn replay(disk: &MemoryDisk) -> BTreeMap<ProductId, Product> {
-    recover(&mut disk.journal()).expect("the journal is sound").state()
+pub(crate) fn empty_disk() -> MemoryDisk {
+    MemoryDisk::new(JournalId([7; 16]), PARTITIONS)
 }
 
 pub(crate) fn options(clock: &ManualClock) -> Options {
@@ -269,8 +279,24 @@ pub(crate) fn options(clock: &ManualClock) -> Options {
         idle: Duration::from_secs(3600),
         admitted_max: 100_000,
         clock: Arc::new(clock.clone()),
+        ids: Arc::new(fresh_id),
+        gateway: Arc::new(SimulatedGateway),
         committer: CommitterOptions::new(|error| eprintln!("the journal failed: {error}")),
     }
+}
+
+/// The same, changed by the story, with a list of the ids that are given.
+fn tuned(clock: &ManualClock, tune: impl FnOnce(&mut Options)) -> (Options, Arc<Mutex<Vec<u128>>>) {
+    let mut options = options(clock);
+    tune(&mut options);
+    let given = Arc::new(Mutex::new(Vec::new()));
+    let (ids, list) = (options.ids, Arc::clone(&given));
+    options.ids = Arc::new(move || {
+        let id = ids();
+        list.lock().expect("nothing panics while it holds this").push(id);
+        id
+    });
+    (options, given)
 }
 
 /// A number that nobody had before.
@@ -279,8 +305,13 @@ pub(crate) fn fresh() -> u128 {
     u128::from(LAST.fetch_add(1, Ordering::Relaxed) + 1)
 }
 
+/// An id that nobody had before, newer than all others.
+pub(crate) fn fresh_id() -> u128 {
+    fresh() << 64
+}
+
 pub(crate) fn fresh_product() -> ProductId {
-    ProductId(fresh() << 64)
+    ProductId(fresh_id())
 }
 
 pub(crate) fn context() -> Context {
@@ -302,10 +333,6 @@ pub(crate) fn sku(text: &str) -> Sku {
 
 pub(crate) fn line(variant: u16, units: u32) -> Line {
     Line { variant: VariantNo(variant), quantity: quantity(units) }
-}
-
-pub(crate) fn reserve(reservation: ReservationId, units: u32, deadline: Timestamp) -> Command {
-    Command::Reserve { reservation, buyer: Buyer(1), lines: vec![line(0, units)], deadline }
 }
 
 pub(crate) fn adjust(delta: i32) -> Command {

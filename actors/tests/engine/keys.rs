@@ -9,7 +9,7 @@ use holdfast_actors::domain::Timestamp;
 use holdfast_actors::domain::idempotency::{Fingerprint, KEY_KEPT, Key};
 use holdfast_actors::domain::product::{Command, Description, Refusal, Status};
 use holdfast_actors::keys::{Claim, Keys};
-use holdfast_actors::{Failure, Outcome, RequestKey};
+use holdfast_actors::{Answer, Failure, Outcome, Refused, RequestKey, Who};
 
 use crate::common::{
     NOW, Shop, adjust, context, fresh_product, keyed, let_others, look, new_product, run, sku, until,
@@ -135,7 +135,7 @@ fn keyed_purchase_and_edit_are_replayed_when_the_product_is_a_draft_or_gone() {
         let again = shop.buy_as(&keyed(1, 1), product, 1).await.expect("it was answered");
         assert_eq!((&again.value, again.is_replayed), (&sold.value, true));
         let order = sold.value.order;
-        shop.command(product, Command::Cancel { order }).await.expect("it is not shipped");
+        shop.engine.cancel_order(&context(), Who::Admin, order, None).await.expect("it is not shipped");
         shop.command(product, Command::Delete { version: None }).await.expect("nobody holds any");
         let shop = shop.reopen();
         let again = shop.buy_as(&keyed(1, 1), product, 1).await.expect("it was answered");
@@ -228,9 +228,11 @@ fn refusal_that_is_no_answer_leaves_the_key_free() {
     });
 }
 
-fn refusal<T: std::fmt::Debug>(answer: Result<holdfast_actors::Answer<T>, Failure>) -> (Refusal, bool) {
+fn refusal<T: std::fmt::Debug>(answer: Result<Answer<T>, Failure>) -> (Refusal, bool) {
     match answer {
-        Err(Failure::Refused(answer)) => (answer.value, answer.is_replayed),
+        Err(Failure::Refused(Answer { value: Refused::Product(refusal), is_replayed, .. })) => {
+            (refusal, is_replayed)
+        }
         other => panic!("not refused: {other:?}"),
     }
 }

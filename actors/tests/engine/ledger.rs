@@ -5,14 +5,14 @@ use std::sync::Arc;
 use holdfast_actors::domain::product::{
     Command, Levels, MovementKind, NewProduct, Reason, Refusal, VariantNo,
 };
-use holdfast_actors::domain::{Buyer, OrderId, ProductId, ReservationId, Units};
+use holdfast_actors::domain::{OrderId, ProductId, ReservationId, Units};
 use holdfast_actors::ledger::{self, Page, Row};
-use holdfast_actors::persistence::{Folder, SledJournal, sled_journal};
-use holdfast_actors::recovery::recover;
-use holdfast_actors::{Actor, Answer, Engine, Failure, ManualClock};
+use holdfast_actors::{Actor, Who};
 
+use crate::common::on_disk::Shop;
+use crate::common::wants::{BUYER, Lines, new_reservation, no_by_product};
 use crate::common::{
-    HOLD, NOW, context, description, fresh_product, keyed, let_others, line, new_variant, options, run,
+    HOLD, NOW, context, description, fresh_product, keyed, let_others, new_variant, quantity, run, sku,
 };
 
 const RED: VariantNo = VariantNo(0);
@@ -75,50 +75,49 @@ async fn a_days_work(shop: &Shop) -> ProductId {
         variants: vec![new_variant("red", 10), new_variant("blue", 20)],
     };
     shop.engine.create(&context(), product, new).await.expect("the skus are free");
-    let deadline = NOW.after(HOLD);
-    let reserve =
-        |id, lines| Command::Reserve { reservation: ReservationId(id), buyer: Buyer(1), lines, deadline };
-    let purchase = |order, variant, units| Command::Purchase {
-        order: OrderId(order),
-        buyer: Buyer(1),
-        line: line(variant, units),
+    reserve(shop, &[("red", 2), ("blue", 3)]).await;
+    reserve(shop, &[("blue", 1), ("red", 1)]).await;
+    let sold = reserve(shop, &[("red", 1)]).await;
+    let released = reserve(shop, &[("red", 1), ("blue", 1)]).await;
+    let engine = &shop.engine;
+    let who = Who::Owner(BUYER);
+    engine.extend(&context(), who, released, HOLD).await.expect("it is alive");
+    engine.confirm_reservation(&context(), who, sold).await.expect("it is alive");
+    let fulfilled = buy(shop, product, "red", 2).await;
+    let canceled = buy(shop, product, "blue", 4).await;
+    engine.fulfil(&context(), fulfilled).await.expect("it is sold");
+    engine.cancel_order(&context(), Who::Admin, canceled, None).await.expect("it is not shipped");
+    let damaged = Command::Adjust {
+        variant: RED,
+        delta: -1,
+        reason: Reason::Damaged,
+        reference: Some("D-1".into()),
+        note: Some("fell off the shelf".into()),
     };
-    for command in [
-        reserve(1, vec![line(0, 2), line(1, 3)]),
-        reserve(2, vec![line(1, 1), line(0, 1)]),
-        reserve(3, vec![line(0, 1)]),
-        reserve(4, vec![line(0, 1), line(1, 1)]),
-        Command::Extend { reservation: ReservationId(4), deadline: deadline.after(HOLD) },
-        Command::Confirm { reservation: ReservationId(3), order: OrderId(1) },
-        purchase(2, 0, 2),
-        purchase(3, 1, 4),
-        Command::Fulfil { order: OrderId(2) },
-        Command::Cancel { order: OrderId(3) },
-        Command::Adjust {
-            variant: RED,
-            delta: -1,
-            reason: Reason::Damaged,
-            reference: Some("D-1".into()),
-            note: Some("fell off the shelf".into()),
-        },
-        Command::Count { variant: BLUE, on_hand: Units(25), expected: None },
-        Command::Release { reservation: ReservationId(4) },
-    ] {
-        shop.engine.command(&context(), product, command).await.expect("all of it is possible");
+    let counted = Command::Count { variant: BLUE, on_hand: Units(25), expected: None };
+    for command in [damaged, counted] {
+        engine.command(&context(), product, command).await.expect("nobody holds these");
     }
-    let refused = shop.engine.command(&keyed(1, 1), product, purchase(9, 0, 100)).await;
-    assert!(matches!(
-        refused,
-        Err(Failure::Refused(Answer { value: Refusal::InsufficientStock { .. }, .. }))
-    ));
+    engine.release(&context(), who, released).await.expect("it is alive");
+    let refused = engine.purchase(&keyed(1, 1), product, Some(&sku("red")), quantity(100)).await;
+    assert!(matches!(no_by_product(refused), Refusal::InsufficientStock { .. }));
     // Both holds that are left end in one turn.
-    shop.clock.set(deadline);
-    while shop.engine.product(product).await.expect("it is there").variants[0].levels.reserved > Units(0) {
+    shop.clock.set(NOW.after(HOLD));
+    while engine.product(product).await.expect("it is there").variants[0].levels.reserved > Units(0) {
         let_others().await;
     }
-    let last = purchase(4, 0, 1);
-    shop.engine.command(&context(), product, last).await.expect("some came back");
+    buy(shop, product, "red", 1).await;
     product
+}
+
+async fn reserve(shop: &Shop, lines: Lines<'_>) -> ReservationId {
+    let made = shop.engine.reserve(&context(), BUYER, new_reservation(lines)).await;
+    made.expect("there is enough").value.id
+}
+
+async fn buy(shop: &Shop, product: ProductId, text: &str, units: u32) -> OrderId {
+    let sold = shop.engine.purchase(&context(), product, Some(&sku(text)), quantity(units)).await;
+    sold.expect("there is enough").value.order
 }
 
 fn red() -> Vec<Told> {
@@ -193,28 +192,4 @@ async fn pages(
         next = page.next;
     }
     all
-}
-
-struct Shop {
-    engine: Engine,
-    clock: ManualClock,
-}
-
-impl Shop {
-    fn open(path: &std::path::Path) -> Self {
-        let folder = loop {
-            // The threads of the shop before may still hold the folder for a moment.
-            match Folder::open(path) {
-                Ok(folder) => break folder,
-                Err(holdfast_actors::persistence::Error::Locked { .. }) => std::thread::yield_now(),
-                Err(error) => panic!("the folder is ours: {error}"),
-            }
-        };
-        let mut journal = SledJournal::open(&folder, sled_journal::Options::default()).expect("it opens");
-        let reader = journal.reader();
-        let recovered = recover(&mut journal).expect("the journal is sound");
-        let clock = ManualClock::new(NOW);
-        let engine = Engine::start(Box::new(journal), Some(reader), recovered, options(&clock));
-        Self { engine, clock }
-    }
 }

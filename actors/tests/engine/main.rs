@@ -11,6 +11,10 @@ mod selling;
 
 mod sealed;
 
+mod sealed_sagas;
+
+mod sealed_money;
+
 mod keys;
 
 mod deadlines;
@@ -21,4 +25,38 @@ mod overload;
 
 mod ledger;
 
+mod history_of_orders;
+
 mod accounts;
+
+mod reservations;
+
+mod orders;
+
+mod checkouts;
+
+mod crash_points;
+
+mod crowd;
+
+mod deleted;
+
+mod returns;
+
+mod starts;
+
+mod carts;
+
+mod merging;
+
+mod batches;
+
+mod stock_batches;
+
+mod hang_ups;
+
+mod races;
+
+mod payments;
+
+mod rivals;

@@ -5,7 +5,9 @@ use std::pin::Pin;
 use futures_util::future::join_all;
 use holdfast_actors::{Failure, Overload};
 
-use crate::common::{Shop, adjust, keyed, look, run};
+use crate::common::every_saga::{Said, all, open};
+use crate::common::wants::again;
+use crate::common::{Shop, adjust, context, fresh, keyed, look, run};
 
 const ADMITTED_MAX: usize = 8;
 
@@ -65,5 +67,33 @@ fn low_disk_refuses_writes_and_keeps_reads_and_replays() {
         let sold = shop.buy_as(&keyed(2, 2), product, 1).await.expect("the disk has room again");
         assert!(!sold.is_replayed, "the refused request left nothing behind");
         shop.close().await;
+    });
+}
+
+/// Shed at the door, for want of a place or of space: nothing has happened, and the key is free.
+#[test]
+fn saga_that_is_shed_leaves_nothing_behind() {
+    run(async {
+        for (saga, is_disk_low) in all().into_iter().flat_map(|saga| [(saga, false), (saga, true)]) {
+            let (shop, made) = open().await;
+            let before = shop.quiet().await;
+            let key = again(fresh());
+            let shop = shop.reopen_with(|options| {
+                if is_disk_low {
+                    options.committer.free_space_path = Some("/".into());
+                    options.committer.disk_reserve_bytes = u64::MAX;
+                } else {
+                    options.admitted_max = 0;
+                }
+            });
+            for context in [context(), key.clone()] {
+                let said = (saga.ask)(shop.engine.clone(), context, made).await;
+                assert_eq!(said, Said::Shed, "{}", saga.name);
+            }
+            assert_eq!(shop.quiet().await, before, "{}", saga.name);
+            let shop = shop.reopen();
+            assert_eq!((saga.ask)(shop.engine.clone(), key, made).await, saga.said, "{}", saga.name);
+            shop.close().await;
+        }
     });
 }

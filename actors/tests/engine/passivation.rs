@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use holdfast_actors::domain::product::Command;
-use holdfast_actors::domain::{Buyer, OrderId, ProductId, Units};
+use holdfast_actors::domain::{ProductId, Units};
 use holdfast_actors::{Failure, Options};
 
 use crate::common::{
-    Shop, adjust, context, fresh, fresh_product, let_others, look, new_product, on_threads, quantity, run,
-    sku, until,
+    Shop, adjust, context, fresh_product, let_others, look, new_product, on_threads, quantity, run, sku,
+    until,
 };
 
 const THREADS: u64 = 4;
@@ -59,12 +59,8 @@ fn twenty_thousand_purchases_while_products_passivate_lose_and_double_nothing() 
                                 let stride = [1, 3, 7, 9, 11, 13][task % 6];
                                 let start = task * 31 + usize::try_from(thread).expect("few threads") * 17;
                                 let product = products[(start + number * stride) % PRODUCTS];
-                                let order = OrderId(fresh());
-                                let answer = engine
-                                    .purchase(&context(), product, None, quantity(1), Buyer(1), order)
-                                    .await;
-                                answer.expect("there is enough");
-                                sold.push((product, order));
+                                let answer = engine.purchase(&context(), product, None, quantity(1)).await;
+                                sold.push((product, answer.expect("there is enough").value.order));
                             }
                             sold
                         }

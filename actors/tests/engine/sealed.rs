@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use futures_util::future::join_all;
 use holdfast_actors::domain::product::Refusal;
 use holdfast_actors::persistence::CommitterOptions;
-use holdfast_actors::{Failure, Stopped};
+use holdfast_actors::{Failure, Refused, Stopped};
 
-use crate::common::{Holder, Shop, adjust, context, figures, keyed, let_others, look, run};
+use crate::common::held::Holder;
+use crate::common::{Shop, adjust, context, figures, keyed, let_others, look, run};
 
 /// Times that an answer is looked for before a test believes that it is sealed.
 const LOOKS: u32 = 50;
@@ -51,7 +52,8 @@ fn refusal_and_read_wait_for_the_purchase_they_rest_on() {
             shop.settle().await;
         }
         holder.let_through();
-        let sold_out = |refusal: &Refusal| matches!(refusal, Refusal::InsufficientStock { .. });
+        let sold_out =
+            |refusal: &Refused| matches!(refusal, Refused::Product(Refusal::InsufficientStock { .. }));
         assert!(matches!(by_card.await, Err(Failure::Refused(answer)) if sold_out(&answer.value)));
         assert!(matches!(by_actor.await, Err(Failure::Refused(answer)) if sold_out(&answer.value)));
         assert_eq!(figures(&read.await.expect("it is there")), (0, 0, 1));

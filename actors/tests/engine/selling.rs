@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
-use holdfast_actors::Failure;
+use holdfast_actors::domain::Units;
 use holdfast_actors::domain::product::{Refusal, Short, VariantNo};
-use holdfast_actors::domain::{Buyer, OrderId, Units};
+use holdfast_actors::{Failure, Refused};
 
-use crate::common::{Shop, context, fresh, on_threads, quantity, run};
+use crate::common::{Shop, context, on_threads, quantity, run};
 
 #[test]
 fn fifty_units_are_sold_to_fifty_of_320_buyers() {
@@ -65,10 +65,7 @@ fn buyers_on_several_threads_share_several_products() {
                 Box::pin(async move {
                     let buy = |number: usize| {
                         let (engine, product) = (engine.clone(), products[number % products.len()]);
-                        async move {
-                            let order = OrderId(fresh());
-                            engine.purchase(&context(), product, None, quantity(1), Buyer(1), order).await
-                        }
+                        async move { engine.purchase(&context(), product, None, quantity(1)).await }
                     };
                     join_all((0..80).map(buy)).await.iter().filter(|answer| answer.is_ok()).count()
                 })
@@ -84,7 +81,7 @@ fn buyers_on_several_threads_share_several_products() {
 fn failure_lines(failure: Failure) -> Vec<Short> {
     match failure {
         Failure::Refused(answer) => match answer.value {
-            Refusal::InsufficientStock { lines } => lines,
+            Refused::Product(Refusal::InsufficientStock { lines }) => lines,
             other => panic!("refused for another reason: {other:?}"),
         },
         other => panic!("no answer at all: {other:?}"),

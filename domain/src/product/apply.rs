@@ -1,13 +1,13 @@
 //! Taking events into the books. `apply` may not say no: whatever does not fit is a bug and panics.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::{Buyer, OrderId, ReservationId, Timestamp};
 
 use super::{
-    CLOSED_KEPT, Closing, Commitment, Description, Event, FORGET_COUNT_MAX, Levels, Line, Movement,
-    MovementKind, Product, Reservation, Totals, Variant, VariantDescription,
+    Commitment, Description, Event, Levels, Line, Movement, MovementKind, Product, Reservation, Totals,
+    Variant, VariantDescription,
 };
 
 /// Takes one event of a product into the books, at the time of its record.
@@ -52,9 +52,6 @@ fn created(
         created_at: at,
         updated_at: at,
         reservations: BTreeMap::new(),
-        deadlines: BTreeSet::new(),
-        closed: BTreeMap::new(),
-        closed_by_age: VecDeque::new(),
         orders: BTreeMap::new(),
         units_by_buyer: BTreeMap::new(),
     }
@@ -62,43 +59,29 @@ fn created(
 
 impl Product {
     fn apply(&mut self, event: &Event, at: Timestamp) {
-        self.forget_closed(at);
         event.movements(|movement| self.apply_movement(movement, at));
         match event {
             Event::Created { .. } | Event::Deleted => unreachable!("handled by the caller"),
             Event::Described { description } => self.apply_description(description, at),
             Event::Adjusted { .. } | Event::Counted { .. } => {}
-            Event::Reserved { reservation, buyer, lines, deadline } => {
-                self.count_for(*buyer, lines);
-                self.deadlines.insert((*deadline, *reservation));
-                let hold = Reservation {
-                    buyer: *buyer,
-                    lines: lines.clone(),
-                    created_at: at,
-                    deadline: *deadline,
-                    extensions: 0,
-                };
-                let before = self.reservations.insert(*reservation, hold);
-                assert!(before.is_none(), "a reservation is made once");
+            Event::Extended { reservation, .. } => {
+                assert!(self.reservations.contains_key(reservation), "only what is held is extended");
             }
-            Event::Extended { reservation, deadline, .. } => {
-                let hold = self.reservations.get_mut(reservation).expect("only active holds are extended");
-                self.deadlines.remove(&(hold.deadline, *reservation));
-                self.deadlines.insert((*deadline, *reservation));
-                hold.deadline = *deadline;
-                hold.extensions += 1;
+            Event::Reserved { reservation, buyer, lines, .. } => self.hold(*reservation, *buyer, lines),
+            Event::Reheld { from, to, buyer, lines, .. } => {
+                for reservation in [from, to] {
+                    self.reservations
+                        .remove(reservation)
+                        .inspect(|hold| self.uncount_for(hold.buyer, &hold.lines));
+                }
+                self.hold(*to, *buyer, lines);
             }
             Event::Confirmed { reservation, order, .. } => {
-                let hold = self.close(*reservation, Closing::Confirmed { order: *order }, at);
+                let hold = self.close(*reservation);
                 self.commit(*order, hold.buyer, hold.lines);
             }
-            Event::Released { reservation, .. } => {
-                let hold = self.close(*reservation, Closing::Released, at);
-                self.uncount_for(hold.buyer, &hold.lines);
-            }
-            Event::Expired { reservation, .. } => {
-                let deadline = self.reservations.get(reservation).expect("only active holds expire").deadline;
-                let hold = self.close(*reservation, Closing::Expired { deadline }, at);
+            Event::Released { reservation, .. } | Event::Expired { reservation, .. } => {
+                let hold = self.close(*reservation);
                 self.uncount_for(hold.buyer, &hold.lines);
             }
             Event::Purchased { order, buyer, line, .. } => {
@@ -173,27 +156,15 @@ impl Product {
         }
     }
 
-    /// Ends an active reservation; there is no second end, as it is not active any more (INV-3).
-    fn close(&mut self, reservation: ReservationId, closing: Closing, at: Timestamp) -> Reservation {
-        let hold =
-            self.reservations.remove(&reservation).expect("INV-3: a reservation is closed at most once");
-        self.deadlines.remove(&(hold.deadline, reservation));
-        self.closed.insert(reservation, closing);
-        self.closed_by_age.push_back((at, reservation));
-        hold
+    fn hold(&mut self, reservation: ReservationId, buyer: Buyer, lines: &[Line]) {
+        self.count_for(buyer, lines);
+        let before = self.reservations.insert(reservation, Reservation { buyer, lines: lines.to_vec() });
+        assert!(before.is_none(), "a reservation is made once");
     }
 
-    /// At most [`FORGET_COUNT_MAX`], so that the first event of a day does not pause for a whole sale. An event
-    /// closes one reservation at most, so forgetting keeps up.
-    fn forget_closed(&mut self, now: Timestamp) {
-        for _ in 0..FORGET_COUNT_MAX {
-            let Some((at, reservation)) = self.closed_by_age.front().copied() else { return };
-            if now.since(at) < CLOSED_KEPT {
-                return;
-            }
-            self.closed_by_age.pop_front();
-            self.closed.remove(&reservation);
-        }
+    /// Ends a hold; there is no second end, as it is not held any more (INV-3).
+    fn close(&mut self, reservation: ReservationId) -> Reservation {
+        self.reservations.remove(&reservation).expect("INV-3: a reservation is closed at most once")
     }
 
     fn commit(&mut self, order: OrderId, buyer: Buyer, lines: Vec<Line>) {

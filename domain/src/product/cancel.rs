@@ -2,11 +2,12 @@
 
 use crate::OrderId;
 
-use super::{Event, Product, Refusal};
+use super::{Event, Product};
 
 impl Product {
-    pub(super) fn decide_cancel(&self, order: OrderId) -> Result<Vec<Event>, Refusal> {
-        let commitment = self.orders.get(&order).ok_or(Refusal::UnknownOrder)?;
-        Ok(vec![Event::Canceled { order, lines: commitment.lines.clone() }])
+    /// Nothing where the order has no units: they are back already.
+    pub(super) fn decide_cancel(&self, order: OrderId) -> Vec<Event> {
+        let canceled = self.orders.get(&order).map(|it| Event::Canceled { order, lines: it.lines.clone() });
+        canceled.into_iter().collect()
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::hold::Ending;
 use crate::{Buyer, OrderId, Quantity, ReservationId, Timestamp, Units};
 
 use super::{Description, Line, VariantDescription, VariantNo};
@@ -43,7 +44,7 @@ pub enum Command {
         /// What the books must say, where that matters.
         expected: Option<Units>,
     },
-    /// Hold units until `deadline`: all lines or none.
+    /// Hold units: all lines or none. How long is for the owner of the reservation to say.
     Reserve {
         /// A new identity; the same again is answered with yes.
         reservation: ReservationId,
@@ -51,10 +52,17 @@ pub enum Command {
         buyer: Buyer,
         /// At least one, at most [`super::LINES_MAX`], no variant twice.
         lines: Vec<Line>,
-        /// The first moment at which the hold is dead.
+        /// As the owner said when it was made; the ledger's readers see it.
         deadline: Timestamp,
     },
-    /// Move the deadline of a hold.
+    /// Change what is held, or under which name: all lines or nothing changes.
+    Rehold(Box<Rehold>),
+    /// The same as the first half of a saga: for the time being, what was held beyond the new lines stays held with
+    /// them. Refused exactly as the rehold would be.
+    Take(Box<Rehold>),
+    /// Say what a [`Command::Rehold`] would meet, and change nothing.
+    Check(Box<Rehold>),
+    /// Tell the ledger that a hold lives longer.
     Extend {
         /// Which.
         reservation: ReservationId,
@@ -68,10 +76,12 @@ pub enum Command {
         /// To whose order.
         order: OrderId,
     },
-    /// Give back what is held.
+    /// Give back what is held; nothing happens where nothing is held.
     Release {
         /// Which.
         reservation: ReservationId,
+        /// Why.
+        ending: Ending,
     },
     /// Reserve and confirm in one turn.
     Purchase {
@@ -82,16 +92,36 @@ pub enum Command {
         /// What.
         line: Line,
     },
-    /// Ship the committed units of an order.
+    /// Ship the committed units of an order; nothing happens where it has none.
     Fulfil {
         /// Which.
         order: OrderId,
     },
-    /// Give back the committed units of an order.
+    /// Give back the committed units of an order; nothing happens where it has none.
     Cancel {
         /// Which.
         order: OrderId,
     },
+}
+
+/// What a hold shall be instead. Units that were held under either name count as free for it, so nobody is refused
+/// because of their own hold.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rehold {
+    /// The hold as it is called now; it need not exist.
+    pub from: ReservationId,
+    /// As it shall be called; may be the same.
+    pub to: ReservationId,
+    /// For whom.
+    pub buyer: Buyer,
+    /// What `to` holds afterwards: at least one line, at most [`super::LINES_MAX`], no variant twice.
+    pub lines: Vec<Line>,
+    /// As in [`Command::Reserve`].
+    pub deadline: Timestamp,
+    /// How units come back that are not held any more.
+    pub ending: Ending,
+    /// They were promised before: only the units must be there, whatever limits and status say now.
+    pub is_owed: bool,
 }
 
 /// Why units were added or removed.

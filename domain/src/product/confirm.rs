@@ -1,23 +1,20 @@
 //! Selling what is held.
 
-use crate::{OrderId, ReservationId, Timestamp};
+use crate::{OrderId, ReservationId};
 
-use super::{Closing, Event, Product, Refusal};
+use super::{Event, Product, Refusal};
 
 impl Product {
     pub(super) fn decide_confirm(
         &self,
         reservation: ReservationId,
         order: OrderId,
-        now: Timestamp,
     ) -> Result<Vec<Event>, Refusal> {
-        // A repeated confirm for the same order meets its own answer; for another order it is too late.
-        if let Some(Closing::Confirmed { order: owner }) = self.closed.get(&reservation)
-            && *owner == order
-        {
-            return Ok(Vec::new());
+        match self.reservations.get(&reservation) {
+            Some(hold) => Ok(vec![Event::Confirmed { reservation, order, lines: hold.lines.clone() }]),
+            // A repeated confirm meets its own answer.
+            None if self.orders.contains_key(&order) => Ok(Vec::new()),
+            None => Err(Refusal::UnknownReservation),
         }
-        let hold = self.active(reservation, now)?;
-        Ok(vec![Event::Confirmed { reservation, order, lines: hold.lines.clone() }])
     }
 }

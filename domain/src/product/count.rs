@@ -2,24 +2,26 @@
 
 use crate::Units;
 
-use super::{Event, Product, Refusal, VariantNo};
+use super::adjust::check_change;
+use super::{Event, Levels, Product, Refusal, VariantNo};
 
 impl Product {
+    /// `levels` are those of the variant, as they will be when it comes to this.
     pub(super) fn decide_count(
-        &self,
+        levels: Levels,
         variant: VariantNo,
         on_hand: Units,
         expected: Option<Units>,
-    ) -> Result<Vec<Event>, Refusal> {
-        let books = self.variant(variant).ok_or(Refusal::UnknownVariant { variant })?.levels.on_hand();
+    ) -> Result<Event, Refusal> {
+        let books = levels.on_hand();
         if let Some(expected) = expected
             && expected != books
         {
             return Err(Refusal::ExpectedMismatch { expected, on_hand: books });
         }
         let delta = on_hand.signed() - books.signed();
-        self.check_change(variant, delta)?;
+        check_change(levels, variant, delta)?;
         // A count that finds what the books say is a fact too: somebody looked.
-        Ok(vec![Event::Counted { variant, on_hand, delta }])
+        Ok(Event::Counted { variant, on_hand, delta })
     }
 }

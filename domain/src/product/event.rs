@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use crate::hold::Ending;
 use crate::{Buyer, Currency, Money, OrderId, Quantity, ReservationId, Timestamp, Units};
 
 use super::{Description, Reason, VariantDescription};
@@ -131,6 +132,23 @@ pub enum Event {
         order: OrderId,
         /// What.
         lines: Vec<Line>,
+    },
+    /// A hold holds something else now, or goes by another name.
+    Reheld {
+        /// As it was called.
+        from: ReservationId,
+        /// As it is called.
+        to: ReservationId,
+        /// For whom.
+        buyer: Buyer,
+        /// What both names held.
+        before: Vec<Line>,
+        /// What is held now.
+        lines: Vec<Line>,
+        /// Until when, as the owner said.
+        deadline: Timestamp,
+        /// How the units that are not held any more came back.
+        ending: Ending,
     },
 }
 

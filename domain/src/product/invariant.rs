@@ -21,7 +21,6 @@ pub struct Violation {
 pub fn check(product: &Product) -> Result<(), Violation> {
     figures_add_up(product)?;
     figures_match_owners(product)?;
-    closings_are_final(product)?;
     receipts_balance(product)
 }
 
@@ -64,18 +63,6 @@ pub fn figures_match_owners(product: &Product) -> Result<(), Violation> {
     Ok(())
 }
 
-/// INV-3: a reservation is closed at most once: none is active and closed, none is remembered twice.
-///
-/// # Errors
-///
-/// A [`Violation`] of INV-3.
-pub fn closings_are_final(product: &Product) -> Result<(), Violation> {
-    let both = product.closed.keys().find(|id| product.reservations.contains_key(id));
-    ensure(both.is_none(), "INV-3", || format!("active and closed: {both:?}"))?;
-    let (remembered, aged) = (product.closed.len(), product.closed_by_age.len());
-    ensure(remembered == aged, "INV-3", || format!("{remembered} closed, {aged} closings"))
-}
-
 /// INV-4: received = on_hand + fulfilled + written off.
 ///
 /// # Errors
@@ -90,20 +77,6 @@ pub fn receipts_balance(product: &Product) -> Result<(), Violation> {
         })?;
     }
     Ok(())
-}
-
-/// INV-6: after a turn at `now` no active reservation is at or past its deadline.
-///
-/// A turn that expired [`super::EXPIRE_COUNT_MAX`] reservations may leave more for the next.
-///
-/// # Errors
-///
-/// A [`Violation`] of INV-6.
-pub fn deadlines_are_kept(product: &Product, now: Timestamp) -> Result<(), Violation> {
-    let due = product.next_deadline().filter(|deadline| *deadline <= now);
-    ensure(due.is_none(), "INV-6", || format!("due {due:?}, now {now:?}"))?;
-    let (indexed, active) = (product.deadlines.len(), product.reservations.len());
-    ensure(indexed == active, "INV-6", || format!("{active} active, {indexed} deadlines"))
 }
 
 /// INV-9: time never decreases along a partition: a record at `at` may follow one at `before`.
@@ -134,7 +107,7 @@ mod tests {
     use std::sync::Arc;
 
     use crate::product::{
-        Closing, Command, Description, NewProduct, NewVariant, ReserveOn, Status, VariantDescription, apply,
+        Command, Description, NewProduct, NewVariant, ReserveOn, Status, VariantDescription, apply,
         decide_create,
     };
     use crate::{Buyer, Currency, Millis, Money, OrderId, Quantity, ReservationId, Sku, Units};
@@ -147,7 +120,6 @@ mod tests {
     #[test]
     fn sound_books_keep_every_law() {
         assert_eq!(check(&books()), Ok(()));
-        assert_eq!(deadlines_are_kept(&books(), NOW), Ok(()));
     }
 
     #[test]
@@ -179,19 +151,6 @@ mod tests {
     }
 
     #[test]
-    fn hold_that_is_active_and_closed_breaks_inv_3() {
-        breaks("INV-3", closings_are_final, |books| {
-            books.closed.insert(ReservationId(1), Closing::Released);
-            books.closed_by_age.push_back((NOW, ReservationId(1)));
-        });
-    }
-
-    #[test]
-    fn hold_that_closed_twice_breaks_inv_3() {
-        breaks("INV-3", closings_are_final, |books| books.closed_by_age.push_back((NOW, ReservationId(2))));
-    }
-
-    #[test]
     fn unit_out_of_nowhere_breaks_inv_4() {
         breaks("INV-4", receipts_balance, |books| books.variants[1].levels.available.0 += 1);
     }
@@ -199,20 +158,6 @@ mod tests {
     #[test]
     fn unit_that_vanished_breaks_inv_4() {
         breaks("INV-4", receipts_balance, |books| books.variants[0].levels.available.0 -= 1);
-    }
-
-    #[test]
-    fn hold_at_its_deadline_breaks_inv_6() {
-        let law = |at| deadlines_are_kept(&books(), at).map_err(|violation| violation.law);
-        assert_eq!(law(Timestamp(DEADLINE.0 - 1)), Ok(()));
-        assert_eq!(law(DEADLINE), Err("INV-6"));
-    }
-
-    #[test]
-    fn hold_that_nobody_wakes_for_breaks_inv_6() {
-        let mut books = books();
-        books.deadlines.clear();
-        assert_eq!(deadlines_are_kept(&books, NOW).map_err(|violation| violation.law), Err("INV-6"));
     }
 
     #[test]
@@ -247,7 +192,7 @@ mod tests {
         };
         let confirm = Command::Confirm { reservation: ReservationId(2), order: OrderId(1) };
         for command in [reserve(1, 2), reserve(2, 1), confirm] {
-            let events = slot.as_ref().expect("made").decide(&command, NOW).expect("there is enough");
+            let events = slot.as_ref().expect("made").decide(&command).expect("there is enough");
             events.iter().for_each(|event| apply(&mut slot, event, NOW));
         }
         slot.expect("made")

@@ -1,5 +1,8 @@
 //! The ledger's view of an event: which units moved where. Books and ledger come from the same function.
 
+use std::collections::BTreeMap;
+
+use crate::hold::Ending;
 use crate::{OrderId, ReservationId};
 
 use super::{Event, Line, Reason, VariantNo};
@@ -110,6 +113,28 @@ impl Event {
             Self::Canceled { order, lines: returned } => {
                 lines(returned, MovementKind::Canceled, -1, Cause::Order(*order));
             }
+            Self::Reheld { to, before, lines, ending, .. } => {
+                for (variant, quantity) in differences(before, lines) {
+                    let kind = match ending {
+                        _ if quantity > 0 => MovementKind::Reserved,
+                        Ending::Released => MovementKind::Released,
+                        Ending::Expired => MovementKind::Expired,
+                    };
+                    visit(Movement { variant, kind, quantity, cause: Cause::Reservation(*to), reason: None });
+                }
+            }
         }
     }
+}
+
+/// How many more units of each variant `after` has than `before`; nothing for those that are equal.
+fn differences(before: &[Line], after: &[Line]) -> impl Iterator<Item = (VariantNo, i64)> {
+    let mut units: BTreeMap<VariantNo, i64> = BTreeMap::new();
+    for line in after {
+        *units.entry(line.variant).or_default() += line.quantity.units().signed();
+    }
+    for line in before {
+        *units.entry(line.variant).or_default() -= line.quantity.units().signed();
+    }
+    units.into_iter().filter(|(_, units)| *units != 0)
 }

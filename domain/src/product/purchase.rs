@@ -18,7 +18,7 @@ impl Product {
         }
         self.check_sellable()?;
         self.check_stock(&[line])?;
-        self.check_limits(buyer, &[line])?;
+        self.check_limits(buyer, &[line], 0)?;
         let adjustment = self.variants[line.variant.index()].description.price_adjustment;
         Ok(vec![Event::Purchased {
             order,

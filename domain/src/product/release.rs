@@ -1,26 +1,18 @@
 //! Giving back what is held.
 
-use crate::{ReservationId, Timestamp};
+use crate::ReservationId;
+use crate::hold::Ending;
 
-use super::{Closing, Event, Product, Refusal};
+use super::{Event, Product};
 
 impl Product {
-    pub(super) fn decide_release(
-        &self,
-        reservation: ReservationId,
-        now: Timestamp,
-    ) -> Result<Vec<Event>, Refusal> {
-        match self.closed.get(&reservation) {
-            // The units are back: that is what the caller wants, however it came about.
-            Some(Closing::Released | Closing::Expired { .. }) => return Ok(Vec::new()),
-            Some(Closing::Confirmed { .. }) => return Err(Refusal::InvalidState),
-            None => {}
-        }
-        let hold = self.reservations.get(&reservation).ok_or(Refusal::UnknownReservation)?;
+    /// Nothing where nothing is held: the units are back, and that is what the owner wants.
+    pub(super) fn decide_release(&self, reservation: ReservationId, ending: Ending) -> Vec<Event> {
+        let Some(hold) = self.reservations.get(&reservation) else { return Vec::new() };
         let lines = hold.lines.clone();
-        if hold.deadline <= now {
-            return Ok(vec![Event::Expired { reservation, lines }]);
-        }
-        Ok(vec![Event::Released { reservation, lines }])
+        vec![match ending {
+            Ending::Released => Event::Released { reservation, lines },
+            Ending::Expired => Event::Expired { reservation, lines },
+        }]
     }
 }

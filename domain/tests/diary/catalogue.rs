@@ -8,15 +8,15 @@ fn only_an_active_product_is_sold() {
         "
         12:00  receive 5
         12:00  status draft
-        12:00  reserve #1 1 for 15m   refused: not sellable, draft
-        12:00  purchase @1 1          refused: not sellable, draft
+        12:00  reserve #1 1    refused: not sellable, draft
+        12:00  purchase @1 1   refused: not sellable, draft
         12:01  status archived
-        12:01  reserve #1 1 for 15m   refused: not sellable, archived
-        12:01  purchase @1 1          refused: not sellable, archived
+        12:01  reserve #1 1    refused: not sellable, archived
+        12:01  purchase @1 1   refused: not sellable, archived
         12:01  receive 1
         12:01  count 5
         12:02  status active
-        12:02  reserve #1 1 for 15m
+        12:02  reserve #1 1
         12:02  purchase @1 1
         ",
     );
@@ -75,7 +75,7 @@ fn product_in_use_is_not_deleted() {
         "
         12:00  receive 5
         12:00  receive 5 B
-        12:00  reserve #1 1 B for 15m
+        12:00  reserve #1 1 B
         12:01  delete             refused: in use
         12:02  confirm #1
         12:02  delete             refused: in use
@@ -92,12 +92,14 @@ fn product_in_use_is_not_deleted() {
 fn product_whose_holds_lapsed_is_deleted() {
     check(
         "
-        12:00         receive 5
-        12:00         reserve #1 1 for 15m
-        12:14:59.999  delete                  refused: in use
-        12:15         delete
-        12:15         price 1                 no product
-        12:15         wake
+        12:00  receive 5
+        12:00  reserve #1 1
+        12:15  delete         refused: in use
+        12:15  release #1 lapsed
+        12:15  delete
+        12:15  price 1        no product
+        12:15  reserve #2 1   no product
+        12:15  release #1     no product
         ",
     );
 }

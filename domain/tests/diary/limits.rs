@@ -9,13 +9,13 @@ fn one_order_has_no_more_than_its_limit_over_all_variants() {
         12:00  receive 9
         12:00  receive 9 B
         12:00  limit order 3
-        12:00  reserve #1 4 for 15m        refused: limit of 3 per order
-        12:00  reserve #1 2, 2 B for 15m   refused: limit of 3 per order
-        12:00  purchase @1 4               refused: limit of 3 per order
-        12:00  reserve #1 2, 1 B for 15m
+        12:00  reserve #1 4        refused: limit of 3 per order
+        12:00  reserve #1 2, 2 B   refused: limit of 3 per order
+        12:00  purchase @1 4       refused: limit of 3 per order
+        12:00  reserve #1 2, 1 B
         12:00  purchase @1 3
         12:00  limit order none
-        12:00  reserve #2 4 for 15m
+        12:00  reserve #2 4
         ",
     );
 }
@@ -27,15 +27,15 @@ fn one_customer_has_no_more_than_their_limit_unpaid_holds_included() {
         12:00  receive 9
         12:00  receive 9 B
         12:00  limit customer 3
-        12:00  reserve #1 2 for 15m by ann
+        12:00  reserve #1 2 by ann
         12:00  purchase @1 1 B by ann
-        12:00  counted ann                    3
-        12:00  reserve #2 1 for 15m by ann    refused: limit of 3 per customer, 3 counted
-        12:00  purchase @2 1 B by ann         refused: limit of 3 per customer, 3 counted
+        12:00  counted ann              3
+        12:00  reserve #2 1 by ann      refused: limit of 3 per customer, 3 counted
+        12:00  purchase @2 1 B by ann   refused: limit of 3 per customer, 3 counted
         12:00  purchase @2 3 by bob
         12:01  confirm #1
         12:01  fulfil @1
-        12:01  reserve #2 1 for 15m by ann    refused: limit of 3 per customer, 3 counted
+        12:01  reserve #2 1 by ann      refused: limit of 3 per customer, 3 counted
         ",
     );
 }
@@ -46,12 +46,13 @@ fn units_given_back_do_not_count() {
         "
         12:00  receive 9
         12:00  limit customer 3
-        12:00  reserve #1 3 for 15m by ann
+        12:00  reserve #1 3 by ann
         12:01  release #1
         12:01  counted ann   0
-        12:01  reserve #2 3 for 15m by ann
+        12:01  reserve #2 3 by ann
+        12:16  release #2 lapsed
         12:16  counted ann   0
-        12:16  reserve #3 3 for 15m by ann
+        12:16  reserve #3 3 by ann
         12:17  confirm #3
         12:17  counted ann   3
         12:18  cancel @3
@@ -71,14 +72,15 @@ fn limit_set_later_counts_what_is_held_and_not_yet_shipped() {
         12:00  purchase @1 1 by ann
         12:00  fulfil @1
         12:00  purchase @2 2 by ann
-        12:00  reserve #1 3 for 15m by ann
-        12:01  counted ann                   0
+        12:00  reserve #1 3 by ann
+        12:01  counted ann           0
         12:01  limit customer 6
-        12:01  counted ann                   5
-        12:01  reserve #2 2 for 15m by ann   refused: limit of 6 per customer, 5 counted
+        12:01  counted ann           5
+        12:01  reserve #2 2 by ann   refused: limit of 6 per customer, 5 counted
         12:02  fulfil @2
-        12:02  counted ann                   5
-        12:15  counted ann                   2
+        12:02  counted ann           5
+        12:15  release #1 lapsed
+        12:15  counted ann           2
         ",
     );
 }
@@ -89,13 +91,13 @@ fn limit_lowered_later_takes_nothing_away() {
         "
         12:00  receive 9
         12:00  limit customer 5
-        12:00  reserve #1 4 for 15m by ann
+        12:00  reserve #1 4 by ann
         12:01  limit customer 2
-        12:01  counted ann                   4
-        12:01  reserve #2 1 for 15m by ann   refused: limit of 2 per customer, 4 counted
-        12:01  extend #1 for 15m
+        12:01  counted ann           4
+        12:01  reserve #2 1 by ann   refused: limit of 2 per customer, 4 counted
+        12:01  extend #1
         12:01  confirm #1
-        12:01  counted ann                   4
+        12:01  counted ann           4
         ",
     );
 }
@@ -108,7 +110,7 @@ fn limit_taken_away_forgets_who_had_what() {
         12:00  limit customer 2
         12:00  purchase @1 2 by ann
         12:00  fulfil @1
-        12:00  reserve #1 1 for 15m by bob
+        12:00  reserve #1 1 by bob
         12:01  limit customer none
         12:01  counted ann   0
         12:02  release #1
@@ -128,8 +130,8 @@ fn sold_out_product_says_so_before_its_limits() {
         12:00  limit order 1
         12:00  limit customer 1
         12:00  purchase @1 1 by ann
-        12:00  purchase @2 1 by ann           refused: insufficient stock, 0 available, 0 reserved
-        12:00  reserve #1 2 for 15m by bob    refused: insufficient stock, 0 available, 0 reserved
+        12:00  purchase @2 1 by ann   refused: insufficient stock, 0 available, 0 reserved
+        12:00  reserve #1 2 by bob    refused: insufficient stock, 0 available, 0 reserved
         ",
     );
 }
@@ -152,12 +154,12 @@ fn own_hold_counts_once_when_it_is_asked_for_again() {
         "
         12:00  receive 9
         12:00  limit customer 2
-        12:00  reserve #1 2 for 15m by ann
-        12:00  reserve #1 2 for 15m by ann   already so
-        12:00  counted ann                   2
+        12:00  reserve #1 2 by ann
+        12:00  reserve #1 2 by ann   already so
+        12:00  counted ann           2
         12:01  confirm #1
-        12:01  confirm #1                    already so
-        12:01  counted ann                   2
+        12:01  confirm #1            already so
+        12:01  counted ann           2
         ",
     );
 }

@@ -26,9 +26,10 @@ fn purchase_of_more_than_there_is_sells_nothing() {
     check(
         "
         12:00  receive 5
-        12:00  reserve #1 3 for 15m
+        12:00  reserve #1 3
         12:00  purchase @1 3   refused: insufficient stock, 2 available, 3 reserved
-        12:00  order @1        unknown
+        12:00  order @1        nothing
+        12:15  release #1 lapsed
         12:15  purchase @1 3   sold at 10.00 EUR
         ",
     );
@@ -57,7 +58,7 @@ fn order_in_use_for_something_else_is_not_purchased() {
         12:00  purchase @1 3 by ann     refused: invalid state
         12:00  purchase @1 2 B by ann   refused: invalid state
         12:00  purchase @1 2 by bob     refused: invalid state
-        12:01  reserve #1 1 B for 15m by ann
+        12:01  reserve #1 1 B by ann
         12:01  confirm #1 order @1
         12:01  purchase @1 2 by ann     refused: invalid state
         12:01  order @1                 2 A, 1 B for ann
@@ -72,8 +73,8 @@ fn fulfilled_units_leave_the_house_once() {
         12:00  receive 5
         12:00  purchase @1 2
         12:01  fulfil @1
-        12:01  fulfil @1   refused: unknown order
-        12:01  cancel @1   refused: unknown order
+        12:01  fulfil @1   already so
+        12:01  cancel @1   already so
         12:01  stock       on hand 3, available 3, reserved 0, committed 0
         12:01  totals      received 5, fulfilled 2, written off 0
         12:01  ledger      received +5, purchased +2, fulfilled -2
@@ -88,8 +89,8 @@ fn canceled_units_are_available_again_once() {
         12:00  receive 5
         12:00  purchase @1 2
         12:01  cancel @1
-        12:01  cancel @1   refused: unknown order
-        12:01  fulfil @1   refused: unknown order
+        12:01  cancel @1   already so
+        12:01  fulfil @1   already so
         12:01  stock       on hand 5, available 5, reserved 0, committed 0
         12:01  totals      received 5, fulfilled 0, written off 0
         12:01  ledger      received +5, purchased +2, canceled -2
@@ -102,9 +103,10 @@ fn held_units_are_not_shipped() {
     check(
         "
         12:00  receive 5
-        12:00  reserve #1 2 for 15m
-        12:00  fulfil @1   refused: unknown order
-        12:00  cancel @1   refused: unknown order
+        12:00  reserve #1 2
+        12:00  fulfil @1   already so
+        12:00  cancel @1   already so
+        12:00  stock       on hand 5, available 3, reserved 2, committed 0
         ",
     );
 }
@@ -116,8 +118,8 @@ fn holds_of_two_buyers_in_one_order_count_for_its_owner() {
         "
         12:00  limit customer 9
         12:00  receive 9
-        12:00  reserve #1 1 for 15m by ann
-        12:00  reserve #2 3 for 15m by guest
+        12:00  reserve #1 1 by ann
+        12:00  reserve #2 3 by guest
         12:01  confirm #1 order @7
         12:01  confirm #2 order @7
         12:01  counted ann     4

@@ -4,30 +4,49 @@
 //! way, and nothing of `decide`, `apply` or `Levels` is used. Only the words (commands, refusals) are shared.
 
 use holdfast_domain::product::{
-    Closing, Command, Description, LimitKind, Line, Refusal, Short, Status, VariantNo,
+    Command, Description, LimitKind, Line, Refusal, Rehold, Short, Status, VariantNo,
 };
-use holdfast_domain::{Buyer, OrderId, ReservationId, Timestamp, Units};
-
-const HOUR: u64 = 3_600_000;
-const DAY: u64 = 24 * HOUR;
+use holdfast_domain::{Buyer, OrderId, Quantity, ReservationId, Units};
 
 /// What happened, as the model sees it.
 #[derive(Clone, Debug)]
 enum Fact {
-    Came { variant: VariantNo, units: i64 },
-    Held { id: ReservationId, buyer: Buyer, lines: Vec<Line>, deadline: Timestamp },
-    Moved { id: ReservationId, deadline: Timestamp },
-    Closed { id: ReservationId, closing: Closing },
-    Bought { order: OrderId, buyer: Buyer, line: Line },
-    Shipped { order: OrderId },
-    Returned { order: OrderId },
+    Came {
+        variant: VariantNo,
+        units: i64,
+    },
+    Held {
+        id: ReservationId,
+        buyer: Buyer,
+        lines: Vec<Line>,
+    },
+    GivenBack {
+        id: ReservationId,
+    },
+    Sold {
+        id: ReservationId,
+        order: OrderId,
+    },
+    /// A row of the ledger, and nothing else.
+    Noted,
+    Bought {
+        order: OrderId,
+        buyer: Buyer,
+        line: Line,
+    },
+    Shipped {
+        order: OrderId,
+    },
+    Returned {
+        order: OrderId,
+    },
     Described(Box<Description>),
 }
 
-/// The model: the facts in order, each with its time.
+/// The model: the facts in order.
 pub(crate) struct Model {
     variants: usize,
-    facts: Vec<(Timestamp, Fact)>,
+    facts: Vec<Fact>,
     pub(crate) is_deleted: bool,
 }
 
@@ -37,9 +56,6 @@ pub(crate) struct Hold {
     pub(crate) id: ReservationId,
     pub(crate) buyer: Buyer,
     pub(crate) lines: Vec<Line>,
-    pub(crate) deadline: Timestamp,
-    made: Timestamp,
-    moves: usize,
 }
 
 /// An open order as the facts tell it.
@@ -59,43 +75,29 @@ pub(crate) enum Expected {
 }
 
 impl Model {
-    pub(crate) fn new(at: Timestamp, variants: usize, description: &Description) -> Self {
-        let first = (at, Fact::Described(Box::new(description.clone())));
+    pub(crate) fn new(variants: usize, description: &Description) -> Self {
+        let first = Fact::Described(Box::new(description.clone()));
         Self { variants, facts: vec![first], is_deleted: false }
     }
 
-    /// Expires what is due, at most `count_max`; returns who it was, earliest first.
-    pub(crate) fn expire(&mut self, now: Timestamp, count_max: usize) -> Vec<ReservationId> {
-        let mut due: Vec<_> = self.holds().into_iter().filter(|hold| hold.deadline <= now).collect();
-        due.sort_by_key(|hold| (hold.deadline, hold.id));
-        due.truncate(count_max);
-        for Hold { id, deadline, .. } in &due {
-            self.push(now, Fact::Closed { id: *id, closing: Closing::Expired { deadline: *deadline } });
-        }
-        due.into_iter().map(|hold| hold.id).collect()
-    }
-
     /// Says what must follow from `command`, and believes it.
-    pub(crate) fn turn(&mut self, command: &Command, now: Timestamp) -> Expected {
-        match self.facts_of(command, now) {
+    pub(crate) fn turn(&mut self, command: &Command) -> Expected {
+        match self.facts_of(command) {
             Err(refusal) => Expected::Refused(refusal),
             Ok(facts) if facts.is_empty() && !self.is_deleted => Expected::AlreadySo,
             Ok(facts) => {
-                facts.into_iter().for_each(|fact| self.push(now, fact));
+                self.facts.extend(facts);
                 Expected::Done
             }
         }
     }
 
-    fn push(&mut self, now: Timestamp, fact: Fact) {
-        self.facts.push((now, fact));
-    }
-
-    fn facts_of(&mut self, command: &Command, now: Timestamp) -> Result<Vec<Fact>, Refusal> {
+    fn facts_of(&mut self, command: &Command) -> Result<Vec<Fact>, Refusal> {
         match command {
             Command::Describe { description, version } => self.described(description, *version),
             Command::Delete { version } => self.deleted(*version),
             Command::Adjust { variant, delta, .. } => {
+                self.known(*variant)?;
                 if *delta == 0 || *delta < -1_000_000 || *delta > 1_000_000 {
                     return Err(Refusal::OutOfBounds);
                 }
@@ -111,20 +113,27 @@ impl Model {
                     _ => self.changed(*variant, i64::from(on_hand.0) - books),
                 }
             }
-            Command::Reserve { reservation, buyer, lines, deadline } => {
-                self.held(*reservation, *buyer, lines, *deadline, now)
+            Command::Reserve { reservation, buyer, lines, .. } => self.held(*reservation, *buyer, lines),
+            Command::Rehold(rehold) => self.reheld(rehold, &rehold.lines),
+            Command::Take(rehold) => self.reheld(rehold, &self.with_rest(rehold)),
+            Command::Check(rehold) => self.reheld(rehold, &rehold.lines).map(|_| Vec::new()),
+            Command::Extend { reservation, .. } => {
+                self.hold(*reservation).ok_or(Refusal::UnknownReservation)?;
+                Ok(vec![Fact::Noted])
             }
-            Command::Extend { reservation, deadline } => self.moved(*reservation, *deadline, now),
-            Command::Confirm { reservation, order } => self.confirmed(*reservation, *order, now),
-            Command::Release { reservation } => self.released(*reservation, now),
+            Command::Confirm { reservation, order } => self.confirmed(*reservation, *order),
+            Command::Release { reservation, .. } => {
+                let given_back = |hold: Hold| Fact::GivenBack { id: hold.id };
+                Ok(self.hold(*reservation).map(given_back).into_iter().collect())
+            }
             Command::Purchase { order, buyer, line } => self.bought(*order, *buyer, *line),
             Command::Fulfil { order } => {
-                self.order(*order).ok_or(Refusal::UnknownOrder)?;
-                Ok(vec![Fact::Shipped { order: *order }])
+                let shipped = |order: Order| Fact::Shipped { order: order.id };
+                Ok(self.order(*order).map(shipped).into_iter().collect())
             }
             Command::Cancel { order } => {
-                self.order(*order).ok_or(Refusal::UnknownOrder)?;
-                Ok(vec![Fact::Returned { order: *order }])
+                let returned = |order: Order| Fact::Returned { order: order.id };
+                Ok(self.order(*order).map(returned).into_iter().collect())
             }
         }
     }
@@ -171,37 +180,66 @@ impl Model {
         Ok(vec![Fact::Came { variant, units: by }])
     }
 
-    fn held(
-        &self,
-        id: ReservationId,
-        buyer: Buyer,
-        lines: &[Line],
-        deadline: Timestamp,
-        now: Timestamp,
-    ) -> Result<Vec<Fact>, Refusal> {
+    fn held(&self, id: ReservationId, buyer: Buyer, lines: &[Line]) -> Result<Vec<Fact>, Refusal> {
         if let Some(hold) = self.hold(id) {
-            return match hold {
-                Hold { deadline, .. } if deadline <= now => Err(Refusal::ReservationExpired { deadline }),
-                hold if hold.buyer == buyer && hold.lines == lines => Ok(Vec::new()),
-                _ => Err(Refusal::InvalidState),
-            };
+            let is_same = hold.buyer == buyer && hold.lines == lines;
+            return if is_same { Ok(Vec::new()) } else { Err(Refusal::InvalidState) };
         }
-        match self.closing(id) {
-            Some(Closing::Expired { deadline }) => return Err(Refusal::ReservationExpired { deadline }),
-            Some(_) => return Err(Refusal::InvalidState),
-            None => {}
-        }
-        if deadline <= now || deadline.0 - now.0 > HOUR {
-            return Err(Refusal::DeadlineOutOfRange);
-        }
-        let mut variants: Vec<_> = lines.iter().map(|line| line.variant).collect();
-        variants.sort_unstable();
-        variants.dedup();
-        if lines.is_empty() || lines.len() > 100 || variants.len() < lines.len() {
-            return Err(Refusal::OutOfBounds);
-        }
+        are_lines(lines)?;
         self.may_sell(buyer, lines)?;
-        Ok(vec![Fact::Held { id, buyer, lines: lines.to_vec(), deadline }])
+        Ok(vec![Fact::Held { id, buyer, lines: lines.to_vec() }])
+    }
+
+    /// As if the holds of both names were given back, and what is asked for reserved in the same moment; except that
+    /// nobody is refused who asks for nothing more, or for what was promised. Then `held` is held.
+    fn reheld(&self, rehold: &Rehold, held: &[Line]) -> Result<Vec<Fact>, Refusal> {
+        let Rehold { to, buyer, lines, .. } = rehold;
+        are_lines(lines)?;
+        let own = self.own(rehold);
+        if let [only] = &own[..]
+            && (only.id, only.buyer, &only.lines[..]) == (*to, *buyer, held)
+        {
+            return Ok(Vec::new());
+        }
+        let mut facts: Vec<Fact> = own.iter().map(|hold| Fact::GivenBack { id: hold.id }).collect();
+        let mut without = Self { variants: self.variants, facts: self.facts.clone(), is_deleted: false };
+        without.facts.extend(facts.clone());
+
+        let had = |variant| own.iter().map(|hold| of(variant, &hold.lines)).sum::<u64>();
+        let more: Vec<&Line> =
+            lines.iter().filter(|line| u64::from(line.quantity.get()) > had(line.variant)).collect();
+        if !more.is_empty() {
+            let is_refused = |refusal: &Refusal| match refusal {
+                Refusal::NotSellable { .. } | Refusal::LimitExceeded { .. } => !rehold.is_owed,
+                _ => true,
+            };
+            without.may_sell_unless(*buyer, lines, is_refused)?;
+        }
+        facts.push(Fact::Held { id: *to, buyer: *buyer, lines: held.to_vec() });
+        Ok(facts)
+    }
+
+    /// The holds of both names.
+    fn own(&self, rehold: &Rehold) -> Vec<Hold> {
+        let mut names = vec![rehold.from, rehold.to];
+        names.dedup();
+        names.iter().filter_map(|name| self.hold(*name)).collect()
+    }
+
+    /// What is asked for, and what is held beyond it, up to what one line may have.
+    fn with_rest(&self, rehold: &Rehold) -> Vec<Line> {
+        let mut lines = rehold.lines.clone();
+        let own: Vec<Line> = self.own(rehold).into_iter().flat_map(|hold| hold.lines).collect();
+        for Line { variant, .. } in &own {
+            let had = of(*variant, &own).min(1_000_000);
+            let quantity = Quantity::new(u32::try_from(had).expect("a million")).expect("some");
+            match lines.iter().position(|line| line.variant == *variant) {
+                Some(place) if lines[place].quantity < quantity => lines[place].quantity = quantity,
+                Some(_) => {}
+                None => lines.push(Line { variant: *variant, quantity }),
+            }
+        }
+        lines
     }
 
     fn bought(&self, order: OrderId, buyer: Buyer, line: Line) -> Result<Vec<Fact>, Refusal> {
@@ -214,10 +252,28 @@ impl Model {
     }
 
     fn may_sell(&self, buyer: Buyer, lines: &[Line]) -> Result<(), Refusal> {
-        let description = self.description();
-        if description.status != Status::Active {
-            return Err(Refusal::NotSellable { status: description.status });
+        self.may_sell_unless(buyer, lines, |_| true)
+    }
+
+    fn may_sell_unless(
+        &self,
+        buyer: Buyer,
+        lines: &[Line],
+        is_refused: impl Fn(&Refusal) -> bool,
+    ) -> Result<(), Refusal> {
+        let reasons = [self.sellable(), self.in_stock(lines), self.in_limits(buyer, lines)];
+        let mut refusals = reasons.into_iter().filter_map(Result::err);
+        refusals.find(|refusal| is_refused(refusal)).map_or(Ok(()), Err)
+    }
+
+    fn sellable(&self) -> Result<(), Refusal> {
+        match self.description().status {
+            Status::Active => Ok(()),
+            status => Err(Refusal::NotSellable { status }),
         }
+    }
+
+    fn in_stock(&self, lines: &[Line]) -> Result<(), Refusal> {
         for line in lines {
             self.known(line.variant)?;
         }
@@ -228,10 +284,11 @@ impl Model {
                 short.push(self.short(index, line.variant, asked));
             }
         }
-        if !short.is_empty() {
-            return Err(Refusal::InsufficientStock { lines: short });
-        }
-        let asked = total(lines);
+        if short.is_empty() { Ok(()) } else { Err(Refusal::InsufficientStock { lines: short }) }
+    }
+
+    fn in_limits(&self, buyer: Buyer, lines: &[Line]) -> Result<(), Refusal> {
+        let (description, asked) = (self.description(), total(lines));
         if let Some(limit) = description.per_order_limit
             && asked > u64::from(limit.get())
         {
@@ -248,45 +305,10 @@ impl Model {
         }
     }
 
-    fn moved(&self, id: ReservationId, to: Timestamp, now: Timestamp) -> Result<Vec<Fact>, Refusal> {
-        let hold = self.alive(id, now)?;
-        if to <= now {
-            return Err(Refusal::DeadlineOutOfRange);
-        }
-        if hold.moves == 3 || to.0 - hold.made.0 > HOUR {
-            return Err(Refusal::ExtensionExceeded);
-        }
-        Ok(vec![Fact::Moved { id, deadline: to }])
-    }
-
-    fn confirmed(&self, id: ReservationId, order: OrderId, now: Timestamp) -> Result<Vec<Fact>, Refusal> {
-        if self.closing(id) == Some(Closing::Confirmed { order }) {
-            return Ok(Vec::new());
-        }
-        self.alive(id, now)?;
-        Ok(vec![Fact::Closed { id, closing: Closing::Confirmed { order } }])
-    }
-
-    fn released(&self, id: ReservationId, now: Timestamp) -> Result<Vec<Fact>, Refusal> {
-        match (self.hold(id), self.closing(id)) {
-            (Some(Hold { deadline, .. }), _) if deadline <= now => {
-                Ok(vec![Fact::Closed { id, closing: Closing::Expired { deadline } }])
-            }
-            (Some(_), _) => Ok(vec![Fact::Closed { id, closing: Closing::Released }]),
-            (None, Some(Closing::Confirmed { .. })) => Err(Refusal::InvalidState),
+    fn confirmed(&self, id: ReservationId, order: OrderId) -> Result<Vec<Fact>, Refusal> {
+        match (self.hold(id), self.order(order)) {
+            (Some(_), _) => Ok(vec![Fact::Sold { id, order }]),
             (None, Some(_)) => Ok(Vec::new()),
-            (None, None) => Err(Refusal::UnknownReservation),
-        }
-    }
-
-    fn alive(&self, id: ReservationId, now: Timestamp) -> Result<Hold, Refusal> {
-        match (self.hold(id), self.closing(id)) {
-            (Some(Hold { deadline, .. }), _) if deadline <= now => {
-                Err(Refusal::ReservationExpired { deadline })
-            }
-            (Some(hold), _) => Ok(hold),
-            (None, Some(Closing::Expired { deadline })) => Err(Refusal::ReservationExpired { deadline }),
-            (None, Some(_)) => Err(Refusal::InvalidState),
             (None, None) => Err(Refusal::UnknownReservation),
         }
     }
@@ -333,14 +355,13 @@ impl Model {
     }
 
     pub(crate) fn version(&self) -> u32 {
-        let changes = self.facts.iter().filter(|(_, fact)| matches!(fact, Fact::Described(_)));
+        let changes = self.facts.iter().filter(|fact| matches!(fact, Fact::Described(_)));
         u32::try_from(changes.count()).expect("few")
     }
 
     pub(crate) fn description(&self) -> &Description {
-        let described = |(_, fact): &'_ (Timestamp, Fact)| matches!(fact, Fact::Described(_));
-        match self.facts.iter().rfind(|fact| described(fact)) {
-            Some((_, Fact::Described(description))) => description,
+        match self.facts.iter().rfind(|fact| matches!(fact, Fact::Described(_))) {
+            Some(Fact::Described(description)) => description,
             _ => unreachable!("the first fact describes"),
         }
     }
@@ -361,16 +382,6 @@ impl Model {
         self.orders().into_iter().find(|order| order.id == id)
     }
 
-    /// How a hold ended last, unless something happened a day or more after that.
-    pub(crate) fn closing(&self, wanted: ReservationId) -> Option<Closing> {
-        let is_wanted =
-            |(_, fact): &(Timestamp, Fact)| matches!(fact, Fact::Closed { id, .. } if *id == wanted);
-        let index = self.facts.iter().rposition(is_wanted)?;
-        let (closed_at, Fact::Closed { closing, .. }) = &self.facts[index] else { unreachable!("closed") };
-        let is_forgotten = self.facts[index..].iter().any(|(at, _)| at.0 - closed_at.0 >= DAY);
-        (!is_forgotten).then_some(*closing)
-    }
-
     /// What counts against a customer's limit: held, sold, and shipped since there is a limit.
     pub(crate) fn counted(&self, buyer: Buyer) -> u64 {
         let limit_of = |fact: &Fact| match fact {
@@ -378,7 +389,7 @@ impl Model {
             _ => None,
         };
         let mut since = None;
-        for (index, (_, fact)) in self.facts.iter().enumerate() {
+        for (index, fact) in self.facts.iter().enumerate() {
             match limit_of(fact) {
                 Some(None) => since = None,
                 Some(Some(_)) => since = since.or(Some(index)),
@@ -399,7 +410,7 @@ impl Model {
     }
 
     fn came(&self, wanted: VariantNo) -> Vec<i64> {
-        let came = |(_, fact): &(Timestamp, Fact)| match fact {
+        let came = |fact: &Fact| match fact {
             Fact::Came { variant, units } if *variant == wanted => Some(*units),
             _ => None,
         };
@@ -413,22 +424,16 @@ impl Model {
     /// Active holds, open orders, and shipped orders with the place of their shipping in the list.
     fn replay(&self) -> (Vec<Hold>, Vec<Order>, Vec<(usize, Order)>) {
         let (mut holds, mut open, mut shipped) = (Vec::<Hold>::new(), Vec::<Order>::new(), Vec::new());
-        for (index, (at, fact)) in self.facts.iter().enumerate() {
+        for (index, fact) in self.facts.iter().enumerate() {
             match fact {
-                Fact::Came { .. } | Fact::Described(_) => {}
-                Fact::Held { id, buyer, lines, deadline } => {
-                    let (id, buyer, lines, deadline) = (*id, *buyer, lines.clone(), *deadline);
-                    holds.push(Hold { id, buyer, lines, deadline, made: *at, moves: 0 });
+                Fact::Came { .. } | Fact::Described(_) | Fact::Noted => {}
+                Fact::Held { id, buyer, lines } => {
+                    holds.push(Hold { id: *id, buyer: *buyer, lines: lines.clone() });
                 }
-                Fact::Moved { id, deadline } => {
-                    let hold = holds.iter_mut().find(|hold| hold.id == *id).expect("moved while held");
-                    (hold.deadline, hold.moves) = (*deadline, hold.moves + 1);
-                }
-                Fact::Closed { id, closing } => {
+                Fact::GivenBack { id } => holds.retain(|hold| hold.id != *id),
+                Fact::Sold { id, order } => {
                     let hold = holds.remove(holds.iter().position(|hold| hold.id == *id).expect("held"));
-                    if let Closing::Confirmed { order } = closing {
-                        sell(&mut open, *order, hold.buyer, hold.lines);
-                    }
+                    sell(&mut open, *order, hold.buyer, hold.lines);
                 }
                 Fact::Bought { order, buyer, line } => sell(&mut open, *order, *buyer, vec![*line]),
                 Fact::Shipped { order } => {
@@ -440,6 +445,14 @@ impl Model {
         }
         (holds, open, shipped)
     }
+}
+
+fn are_lines(lines: &[Line]) -> Result<(), Refusal> {
+    let mut variants: Vec<_> = lines.iter().map(|line| line.variant).collect();
+    variants.sort_unstable();
+    variants.dedup();
+    let is_fine = !lines.is_empty() && lines.len() <= 100 && variants.len() == lines.len();
+    if is_fine { Ok(()) } else { Err(Refusal::OutOfBounds) }
 }
 
 fn sell(open: &mut Vec<Order>, id: OrderId, buyer: Buyer, lines: Vec<Line>) {

@@ -1,52 +1,23 @@
 //! Random wishes: few ids, so that they meet; small figures, so that they are nearly enough; now and then
-//! a hostile value. A wish becomes a command only in its turn, as times and versions are relative.
+//! a hostile value. A wish becomes a command only in its turn, as versions are relative.
 
 use std::sync::Arc;
 
-use holdfast_domain::product::{Command, Description, Line, Product, Reason, Status, VariantNo};
+use holdfast_domain::hold::Ending;
+use holdfast_domain::product::{Command, Description, Line, Product, Reason, Rehold, Status, VariantNo};
 use holdfast_domain::{Buyer, Money, OrderId, Quantity, ReservationId, Timestamp, Units};
 use proptest::prelude::*;
 
 use super::{BUYERS, ORDERS, RESERVATIONS, VARIANTS};
 
-const MINUTE: u64 = 60_000;
-const HOUR: u64 = 60 * MINUTE;
-const DAY: u64 = 24 * HOUR;
-
-/// One step of a run: time passes, then somebody wants something.
-#[derive(Clone, Debug)]
-pub(crate) struct Step {
-    pub(crate) tick: Tick,
-    /// Whether the turn expires what is due before it decides.
-    pub(crate) is_swept: bool,
-    pub(crate) wish: Wish,
-}
-
-/// How time passes.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Tick {
-    Ms(u64),
-    /// To the next deadline, if it lies ahead.
-    ToDeadline,
-    /// To one millisecond before it.
-    JustBeforeDeadline,
-}
+/// The product writes it down; it means something to owners only.
+const DEADLINE: Timestamp = Timestamp(1_700_000_900_000);
 
 /// What somebody wants.
 #[derive(Clone, Debug)]
 pub(crate) enum Wish {
     /// A command that needs no context.
     Do(Command),
-    Reserve {
-        id: u128,
-        buyer: u128,
-        lines: Vec<Line>,
-        deadline: Moment,
-    },
-    Extend {
-        id: u128,
-        deadline: Moment,
-    },
     Describe(Change, Version),
     Delete(Version),
     /// A count that expects what the books say, or one more.
@@ -55,16 +26,6 @@ pub(crate) enum Wish {
         on_hand: u32,
         is_right: bool,
     },
-}
-
-/// A moment as seen from now.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Moment {
-    In(u64),
-    Ago(u64),
-    Never,
-    /// That much after the last moment to which the hold may be extended.
-    LifeEnd(u64),
 }
 
 /// One thing of a description.
@@ -84,38 +45,14 @@ pub(crate) enum Version {
     Wrong,
 }
 
-pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let step = (tick(), prop::bool::weighted(0.7), wish());
-    prop::collection::vec(step.prop_map(|(tick, is_swept, wish)| Step { tick, is_swept, wish }), 1..120)
-}
-
-impl Tick {
-    pub(crate) fn after(self, now: Timestamp, deadline: Option<Timestamp>) -> Timestamp {
-        let next = match (self, deadline) {
-            (Self::Ms(ms), _) => Timestamp(now.0 + ms),
-            (Self::ToDeadline, Some(deadline)) => deadline,
-            (Self::JustBeforeDeadline, Some(deadline)) => Timestamp(deadline.0 - 1),
-            (_, None) => now,
-        };
-        next.max(now)
-    }
+pub(crate) fn wishes() -> impl Strategy<Value = Vec<Wish>> {
+    prop::collection::vec(wish(), 1..120)
 }
 
 impl Wish {
-    pub(crate) fn command(self, now: Timestamp, product: &Product) -> Command {
+    pub(crate) fn command(self, product: &Product) -> Command {
         match self {
             Self::Do(command) => command,
-            Self::Reserve { id, buyer, lines, deadline } => Command::Reserve {
-                reservation: ReservationId(id),
-                buyer: Buyer(buyer),
-                lines,
-                deadline: deadline.from(now, now),
-            },
-            Self::Extend { id, deadline } => {
-                let reservation = ReservationId(id);
-                let made = product.reservation(reservation).map_or(now, |hold| hold.created_at);
-                Command::Extend { reservation, deadline: deadline.from(now, made) }
-            }
             Self::Describe(change, expected) => {
                 let mut description = Description::clone(product.description());
                 match change {
@@ -139,17 +76,6 @@ impl Wish {
     }
 }
 
-impl Moment {
-    fn from(self, now: Timestamp, made: Timestamp) -> Timestamp {
-        match self {
-            Self::In(ms) => Timestamp(now.0 + ms),
-            Self::Ago(ms) => Timestamp(now.0.saturating_sub(ms)),
-            Self::Never => Timestamp(u64::MAX),
-            Self::LifeEnd(ms) => Timestamp(made.0 + HOUR + ms),
-        }
-    }
-}
-
 impl Version {
     fn of(self, version: u32) -> Option<u32> {
         match self {
@@ -158,19 +84,6 @@ impl Version {
             Self::Wrong => Some(version.wrapping_sub(1)),
         }
     }
-}
-
-fn tick() -> impl Strategy<Value = Tick> {
-    prop_oneof![
-        40 => Just(Tick::Ms(0)),
-        10 => Just(Tick::Ms(1)),
-        30 => (0..2 * MINUTE).prop_map(Tick::Ms),
-        6 => (0..20 * MINUTE).prop_map(Tick::Ms),
-        10 => Just(Tick::ToDeadline),
-        5 => Just(Tick::JustBeforeDeadline),
-        2 => (23 * HOUR..25 * HOUR).prop_map(Tick::Ms),
-        2 => Just(Tick::Ms(DAY)),
-    ]
 }
 
 fn wish() -> impl Strategy<Value = Wish> {
@@ -185,17 +98,46 @@ fn wish() -> impl Strategy<Value = Wish> {
         4 => count(),
         3 => (variant(), 0..12_u32, any::<bool>())
             .prop_map(|(variant, on_hand, is_right)| Wish::Recount { variant, on_hand, is_right }),
-        24 => (0..RESERVATIONS, buyer(), lines(), moment())
-            .prop_map(|(id, buyer, lines, deadline)| Wish::Reserve { id, buyer, lines, deadline }),
-        40 => (0..RESERVATIONS, moment()).prop_map(|(id, deadline)| Wish::Extend { id, deadline }),
+        24 => reserve(),
+        40 => rehold(),
+        4 => reservation()
+            .prop_map(|reservation| Wish::Do(Command::Extend { reservation, deadline: DEADLINE })),
         8 => confirm,
-        8 => reservation().prop_map(|reservation| Wish::Do(Command::Release { reservation })),
+        8 => (reservation(), ending())
+            .prop_map(|(reservation, ending)| Wish::Do(Command::Release { reservation, ending })),
         10 => purchase,
         4 => order().prop_map(|order| Wish::Do(Command::Fulfil { order })),
         4 => order().prop_map(|order| Wish::Do(Command::Cancel { order })),
         8 => (change(), version()).prop_map(|(change, version)| Wish::Describe(change, version)),
         1 => version().prop_map(Wish::Delete),
     ]
+}
+
+fn reserve() -> impl Strategy<Value = Wish> {
+    let wanted = (0..RESERVATIONS, buyer(), lines());
+    wanted.prop_map(|(id, buyer, lines)| {
+        let reservation = ReservationId(id);
+        Wish::Do(Command::Reserve { reservation, buyer: Buyer(buyer), lines, deadline: DEADLINE })
+    })
+}
+
+fn rehold() -> impl Strategy<Value = Wish> {
+    let names = (0..RESERVATIONS, 0..RESERVATIONS, prop::bool::weighted(0.3));
+    let wanted = (names, buyer(), lines(), prop::bool::weighted(0.3), ending(), 0..10_u8);
+    wanted.prop_map(|((from, to, is_same_name), buyer, lines, is_owed, ending, kind)| {
+        let to = if is_same_name { from } else { to };
+        let (from, to, buyer) = (ReservationId(from), ReservationId(to), Buyer(buyer));
+        let rehold = Box::new(Rehold { from, to, buyer, lines, deadline: DEADLINE, ending, is_owed });
+        Wish::Do(match kind {
+            0..6 => Command::Rehold(rehold),
+            6..8 => Command::Take(rehold),
+            _ => Command::Check(rehold),
+        })
+    })
+}
+
+fn ending() -> impl Strategy<Value = Ending> {
+    prop::sample::select(vec![Ending::Released, Ending::Expired])
 }
 
 fn adjust() -> impl Strategy<Value = Wish> {
@@ -239,18 +181,6 @@ fn variant() -> impl Strategy<Value = VariantNo> {
 
 fn buyer() -> impl Strategy<Value = u128> {
     0..BUYERS
-}
-
-fn moment() -> impl Strategy<Value = Moment> {
-    prop_oneof![
-        20 => (1..30 * MINUTE).prop_map(Moment::In),
-        4 => Just(Moment::In(1)),
-        4 => Just(Moment::LifeEnd(0)),
-        2 => Just(Moment::LifeEnd(1)),
-        4 => Just(Moment::In(0)),
-        1 => (0..DAY).prop_map(Moment::Ago),
-        1 => Just(Moment::Never),
-    ]
 }
 
 fn change() -> impl Strategy<Value = Change> {

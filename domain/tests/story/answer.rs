@@ -1,9 +1,9 @@
 //! Answers in the words of a story.
 
 use holdfast_domain::product::{
-    Closing, Event, Levels, LimitKind, Line, MovementKind, Product, Refusal, Short, Status, Totals, VariantNo,
+    Event, Levels, LimitKind, Line, MovementKind, Product, Refusal, Short, Status, Totals, VariantNo,
 };
-use holdfast_domain::{OrderId, ReservationId, Timestamp};
+use holdfast_domain::{OrderId, ReservationId};
 
 use super::words::{buyer_text, money_text, time_text, variant_text};
 
@@ -91,33 +91,23 @@ fn kind(kind: MovementKind) -> String {
     format!("{kind:?}").to_lowercase()
 }
 
-/// What is known of a reservation.
+/// What is held under a name.
 pub(crate) fn hold(product: &Product, id: ReservationId) -> String {
-    if let Some(hold) = product.reservation(id) {
-        let (lines, buyer) = (lines(&hold.lines), buyer_text(hold.buyer));
-        return format!("{lines} for {buyer} until {}", time_text(hold.deadline));
-    }
-    match product.closing(id) {
-        Some(Closing::Confirmed { order: OrderId(order) }) => format!("confirmed for @{order}"),
-        Some(Closing::Released) => "released".into(),
-        Some(Closing::Expired { deadline }) => format!("expired at {}", time_text(deadline)),
-        None => "unknown".into(),
-    }
+    product.reservation(id).map_or_else(
+        || "nothing".into(),
+        |hold| format!("{} for {}", lines(&hold.lines), buyer_text(hold.buyer)),
+    )
 }
 
 /// What an order has here.
 pub(crate) fn order(product: &Product, id: OrderId) -> String {
     product.commitment(id).map_or_else(
-        || "unknown".into(),
+        || "nothing".into(),
         |commitment| format!("{} for {}", lines(&commitment.lines), buyer_text(commitment.buyer)),
     )
 }
 
-fn lines(lines: &[Line]) -> String {
+pub(crate) fn lines(lines: &[Line]) -> String {
     let line = |line: &Line| format!("{} {}", line.quantity, variant_text(line.variant));
     lines.iter().map(line).collect::<Vec<_>>().join(", ")
-}
-
-pub(crate) fn deadline(deadline: Option<Timestamp>) -> String {
-    deadline.map_or_else(|| "none".into(), time_text)
 }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use holdfast_domain::product::{Command, Description, Reason, Status, VariantNo};
-use holdfast_domain::{Buyer, Money, OrderId, Quantity, ReservationId, Timestamp};
+use holdfast_domain::hold::Ending;
+use holdfast_domain::product::{Command, Description, Reason, Rehold, Status, VariantNo};
+use holdfast_domain::{Buyer, Millis, Money, OrderId, Quantity, ReservationId, Timestamp};
 
 use super::words::{self, Words};
 
@@ -13,8 +14,6 @@ pub(crate) enum Ask {
     Do(Vec<Command>),
     /// Change one thing of the description.
     Describe(Change, Option<u32>),
-    /// A turn without a command.
-    Wake,
     Stock(VariantNo),
     Totals(VariantNo),
     Ledger(VariantNo),
@@ -22,8 +21,10 @@ pub(crate) enum Ask {
     Order(OrderId),
     /// How many units of somebody are counted.
     Counted(Buyer),
+    /// Of the description.
     Version,
-    NextDeadline,
+    /// The version of a variant's figures.
+    Moves(VariantNo),
 }
 
 /// One thing of a description.
@@ -60,6 +61,7 @@ pub(crate) fn read(text: &str, now: Timestamp) -> Ask {
     let ask = look(verb, &mut words)
         .or_else(|| stock(verb, &mut words))
         .or_else(|| hold(verb, &mut words, now))
+        .or_else(|| rehold(verb, &mut words, now))
         .or_else(|| order(verb, &mut words))
         .or_else(|| describe(verb, &mut words));
     words.end();
@@ -68,7 +70,6 @@ pub(crate) fn read(text: &str, now: Timestamp) -> Ask {
 
 fn look(verb: &str, words: &mut Words<'_>) -> Option<Ask> {
     Some(match verb {
-        "wake" => Ask::Wake,
         "stock" => Ask::Stock(words.variant()),
         "totals" => Ask::Totals(words.variant()),
         "ledger" => Ask::Ledger(words.variant()),
@@ -76,7 +77,7 @@ fn look(verb: &str, words: &mut Words<'_>) -> Option<Ask> {
         "order" => Ask::Order(words::order(words.next())),
         "counted" => Ask::Counted(words::buyer(words.next())),
         "version" => Ask::Version,
-        "deadline" => Ask::NextDeadline,
+        "moves" => Ask::Moves(words.variant()),
         _ => return None,
     })
 }
@@ -124,9 +125,41 @@ fn hold(verb: &str, words: &mut Words<'_>, now: Timestamp) -> Option<Ask> {
             };
             ids.into_iter().map(confirm).collect()
         }
-        _ => ids.into_iter().map(|reservation| Command::Release { reservation }).collect(),
+        _ => {
+            let ending = ending(words);
+            ids.into_iter().map(|reservation| Command::Release { reservation, ending }).collect()
+        }
     };
     Some(Ask::Do(commands))
+}
+
+/// `rehold #1 5`, `check #1 as #2 3 A, 1 B by ann owed lapsed`.
+fn rehold(verb: &str, words: &mut Words<'_>, now: Timestamp) -> Option<Ask> {
+    if !matches!(verb, "rehold" | "take" | "check") {
+        return None;
+    }
+    let from = words::reservations(words.next())[0];
+    let to = if words.take("as") { words::reservations(words.next())[0] } else { from };
+    let rehold = Box::new(Rehold {
+        from,
+        to,
+        lines: words.lines(),
+        buyer: words.buyer(),
+        deadline: now.after(Millis::from_secs(15 * 60)),
+        is_owed: words.take("owed"),
+        ending: ending(words),
+    });
+    let command = match verb {
+        "rehold" => Command::Rehold(rehold),
+        "take" => Command::Take(rehold),
+        _ => Command::Check(rehold),
+    };
+    Some(Ask::Do(vec![command]))
+}
+
+/// `lapsed`, where it is said: the deadline passed.
+fn ending(words: &mut Words<'_>) -> Ending {
+    if words.take("lapsed") { Ending::Expired } else { Ending::Released }
 }
 
 fn order(verb: &str, words: &mut Words<'_>) -> Option<Ask> {

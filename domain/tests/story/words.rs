@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 use std::str::FromStr;
 
 use holdfast_domain::product::{Line, Reason, Status, VariantNo};
-use holdfast_domain::{Buyer, Millis, Money, OrderId, Quantity, ReservationId, Timestamp, Units};
+use holdfast_domain::{
+    AccountId, Buyer, CartId, Millis, Money, OrderId, Owner, Quantity, ReservationId, Timestamp, Units,
+};
 
 /// Stories begin on a day well after the epoch, so that nothing gets by on times near zero.
 const FIRST_DAY: u64 = 20_000 * DAY;
@@ -53,12 +55,21 @@ impl<'a> Words<'a> {
         buyer(name)
     }
 
-    /// `for 15m` or `until 12:15`.
+    /// The same as an owner: a guest is called so, all others have an account.
+    pub(crate) fn owner(&mut self) -> Owner {
+        owner(if self.take("by") { self.next() } else { "somebody" })
+    }
+
+    pub(crate) fn is_at_number(&self) -> bool {
+        self.0.front().is_some_and(|next| next.starts_with(|letter: char| letter.is_ascii_digit()))
+    }
+
+    /// `for 15m` or `until 12:15`, where it is said; else a quarter of an hour.
     pub(crate) fn deadline(&mut self, now: Timestamp) -> Timestamp {
-        match self.next() {
-            "for" => now.after(span(self.next())),
-            "until" => time(self.next()),
-            other => panic!("`for` a span or `until` a time, not `{other}`"),
+        match self.next_if(|next| matches!(next, "for" | "until")) {
+            Some("for") => now.after(span(self.next())),
+            Some(_) => time(self.next()),
+            None => now.after(Millis(15 * MINUTE)),
         }
     }
 
@@ -121,9 +132,18 @@ pub(crate) fn order(word: &str) -> OrderId {
     OrderId(number(word.strip_prefix('@').unwrap_or_else(|| panic!("`{word}` is not an order"))))
 }
 
+pub(crate) fn cart(word: &str) -> CartId {
+    CartId(number(word.strip_prefix('$').unwrap_or_else(|| panic!("`{word}` is not a cart"))))
+}
+
 pub(crate) fn buyer(name: &str) -> Buyer {
     assert!(name.len() < 16, "`{name}` is too long a name");
     Buyer(name.bytes().fold(0, |digest, letter| digest << 8 | u128::from(letter)))
+}
+
+pub(crate) fn owner(name: &str) -> Owner {
+    let Buyer(digest) = buyer(name);
+    if name == "guest" { Owner::Guest(digest) } else { Owner::Account(AccountId(digest)) }
 }
 
 pub(crate) fn buyer_text(buyer: Buyer) -> String {

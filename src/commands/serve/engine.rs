@@ -9,7 +9,7 @@ use actix_web::web;
 use anyhow::{Context as _, anyhow};
 use holdfast_actors::engine::stop_process;
 use holdfast_actors::persistence::{self, CommitterOptions, Folder, SledJournal};
-use holdfast_actors::{Engine, Options, SystemClock, recovery};
+use holdfast_actors::{Engine, Options, SimulatedGateway, SystemClock, recovery};
 use serde_json::json;
 
 use crate::cli::{Exit, Failure};
@@ -51,13 +51,15 @@ pub(super) async fn open(
     let report = &recovered.report;
     tracing::info!(
         "replayed {} events of {} products in {:.3?} ({} records in {} batches, {} active reservations, \
-         {} accounts, {} idempotency keys); every invariant holds",
+         {} orders, {} carts, {} accounts, {} idempotency keys); every invariant holds",
         report.events,
         report.products,
         report.elapsed,
         report.records,
         report.batches,
         report.reservations,
+        report.orders,
+        report.carts,
         report.accounts,
         report.keys,
     );
@@ -70,10 +72,15 @@ pub(super) async fn open(
         idle: IDLE,
         admitted_max: ADMITTED_MAX,
         clock: Arc::new(SystemClock),
+        ids: Arc::new(|| crate::ids::make().as_u128()),
+        gateway: Arc::new(SimulatedGateway),
         committer,
     };
     let reader = journal.reader();
-    Ok(Engine::start(Box::new(journal), Some(reader), recovered, options))
+    let engine = Engine::start(Box::new(journal), Some(reader), recovered, options);
+    // Nobody is let in while units are held whose deadline passed during the downtime.
+    engine.settle_due().await.context("expire what was due")?;
+    Ok(engine)
 }
 
 /// Lets the health answers tell of the journal.

@@ -5,19 +5,18 @@ use std::sync::Arc;
 use holdfast_actors::domain::product::{
     Description, NewVariant, ReserveOn, Status, VARIANTS_MAX, VariantDescription,
 };
-use holdfast_actors::domain::{Currency, Millis, Money, Quantity};
+use holdfast_actors::domain::{Currency, Money, Quantity};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
 use crate::http::check::Check;
 use crate::http::field::{Fault, Field, Objects, Value};
 use crate::http::json::Body;
-use crate::http::values::{Category, Id, Sku, Text, Units, Whole};
+use crate::http::values::{Category, Id, Sku, Text, TtlSeconds, Units, Whole};
 
 type Price = Whole<0, { Money::PRICE_MAX }>;
 type Adjustment = Whole<{ -Money::PRICE_MAX }, { Money::PRICE_MAX }>;
 type Stock = Whole<0, 1_000_000>;
-type Ttl = Whole<1, 3600>;
 type Name = Text<1, 200>;
 type LongText = Text<0, 10_000>;
 
@@ -38,7 +37,7 @@ pub struct NewProductBody {
     pub(super) attributes: Attributes,
     pub(super) status: Option<StatusWord>,
     pub(super) reserve_on: Option<ReserveOnWord>,
-    pub(super) reservation_ttl_seconds: Option<Ttl>,
+    pub(super) reservation_ttl_seconds: Option<TtlSeconds>,
     pub(super) per_order_limit: Option<Units>,
     pub(super) per_customer_limit: Option<Units>,
     pub(super) initial_stock: Option<Stock>,
@@ -66,7 +65,7 @@ pub struct ProductPatch {
     is_attributes_cleared: bool,
     status: Option<StatusWord>,
     reserve_on: Option<ReserveOnWord>,
-    reservation_ttl_seconds: Change<Ttl>,
+    reservation_ttl_seconds: Change<TtlSeconds>,
     per_order_limit: Change<Units>,
     per_customer_limit: Change<Units>,
 }
@@ -92,11 +91,11 @@ pub struct RawProduct {
     attributes: Option<Json>,
     status: Field<StatusWord>,
     reserve_on: Field<ReserveOnWord>,
-    reservation_ttl_seconds: Field<Ttl>,
+    reservation_ttl_seconds: Field<TtlSeconds>,
     per_order_limit: Field<Units>,
     per_customer_limit: Field<Units>,
     initial_stock: Field<Stock>,
-    variants: Field<Objects<RawVariant>>,
+    variants: Field<Objects<RawVariant, VARIANTS_MAX>>,
 }
 
 /// As it came.
@@ -159,7 +158,7 @@ impl Body for NewProductBody {
         check_categories(raw.category_ids, check);
         let variants = match raw.variants {
             Field::Absent | Field::Null => Some(Vec::new()),
-            variants => check.objects("variants", variants, 1..=VARIANTS_MAX, NewVariantBody::check),
+            variants => check.objects("variants", variants, NewVariantBody::check),
         };
         if let Some(variants) = &variants {
             refuse_twins(variants, check);
@@ -245,11 +244,13 @@ impl ProductPatch {
             category_ids: present.category_ids.clone(),
             attributes: self.merged(&present.attributes),
             reserve_on: self.reserve_on.map_or(present.reserve_on, Into::into),
-            reservation_ttl: self.reservation_ttl_seconds.over(&present.reservation_ttl, |ttl_| ttl(*ttl_)),
-            per_order_limit: self.per_order_limit.over(&present.per_order_limit, |units| quantity(*units)),
+            reservation_ttl: self
+                .reservation_ttl_seconds
+                .over(&present.reservation_ttl, |ttl| ttl.to_domain()),
+            per_order_limit: self.per_order_limit.over(&present.per_order_limit, |units| units.to_domain()),
             per_customer_limit: self
                 .per_customer_limit
-                .over(&present.per_customer_limit, |units| quantity(*units)),
+                .over(&present.per_customer_limit, |units| units.to_domain()),
         }
     }
 
@@ -386,14 +387,6 @@ impl From<ReserveOnWord> for ReserveOn {
             ReserveOnWord::Checkout => Self::Checkout,
         }
     }
-}
-
-pub(super) fn ttl(seconds: Ttl) -> Millis {
-    super::seconds(u64::try_from(seconds.get()).expect("at least 1"))
-}
-
-pub(super) fn quantity(units: Units) -> Quantity {
-    Quantity::new(units.count()).expect("both check the same bounds")
 }
 
 pub(super) fn stock(stock: Option<Stock>) -> Option<Quantity> {

@@ -1,5 +1,7 @@
 //! Bodies: media type, size, JSON, and every field that is wrong.
 
+use super::super::orders::NewOrderBody;
+use super::super::reservations::NewReservationBody;
 use super::*;
 
 #[actix_web::test]
@@ -168,4 +170,94 @@ async fn large_body_is_refused_also_when_its_size_is_not_announced() {
     send(&shared(), small(r#"{"quantity":          1}"#)).await.is_problem(Code::BodyTooLarge);
     let announced = small("{}").insert_header(("content-length", "100000"));
     send(&shared(), announced).await.is_problem(Code::BodyTooLarge);
+}
+
+/// The fields that are wrong in a body, with the word for each.
+fn wrong<T: Body>(body: &Value) -> Vec<(String, String)> {
+    let Err(problem) = super::super::json::parse::<T>(body.to_string().as_bytes()) else { return Vec::new() };
+    let told: Value = serde_json::from_slice(&problem.to_json()).unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    told["errors"].as_array().unwrap().iter().map(|it| (text(&it["field"]), text(&it["code"]))).collect()
+}
+
+#[test]
+fn lines_have_each_sku_once() {
+    let lines = |skus: &[&str]| {
+        let line = |sku: &&str| json!({ "sku": sku, "quantity": 1 });
+        json!({ "lines": skus.iter().map(line).collect::<Value>() })
+    };
+    let twin = |index: usize| (format!("lines[{index}].sku"), "duplicate".to_owned());
+    assert_eq!(wrong::<NewOrderBody>(&lines(&["A", "B", "a"])), []);
+    assert_eq!(wrong::<NewOrderBody>(&lines(&["A", "B", "A", "A"])), [twin(2), twin(3)]);
+    let mut also_wrong = lines(&["A", "A"]);
+    also_wrong["lines"][0]["quantity"] = json!(0);
+    let quantity = ("lines[0].quantity".to_owned(), "out_of_range".to_owned());
+    assert_eq!(wrong::<NewOrderBody>(&also_wrong), [twin(1), quantity]);
+    let many: Vec<String> = (0..101).map(|number| number.to_string()).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    assert_eq!(wrong::<NewOrderBody>(&lines(&many[..100])), []);
+    assert_eq!(wrong::<NewOrderBody>(&lines(&many)), [("lines".to_owned(), "out_of_range".to_owned())]);
+}
+
+#[test]
+fn object_within_an_object_names_its_path() {
+    for (payment, field, word) in [
+        (json!(7), "payment", "wrong_type"),
+        (json!(["simulated", "tok_ok"]), "payment", "wrong_type"),
+        (json!({ "method": "simulated" }), "payment.token", "required"),
+        (json!({ "method": "simulated", "token": "tok_ok", "cvc": 1 }), "payment.cvc", "unknown_field"),
+    ] {
+        let found = wrong::<NewOrderBody>(&json!({ "payment": payment }));
+        assert_eq!(found, [(field.to_owned(), word.to_owned())]);
+    }
+    assert_eq!(
+        wrong::<NewOrderBody>(&json!({ "payment": { "method": "simulated", "token": "tok_ok" } })),
+        []
+    );
+}
+
+#[test]
+fn email_has_a_name_and_a_host() {
+    let longest = format!("{}@example.test", "a".repeat(241));
+    for good in ["a@b", "first.last+tag@example.test", "ä@ö.example", &longest] {
+        assert_eq!(wrong::<NewOrderBody>(&json!({ "email": good })), [], "{good}");
+    }
+    for bad in ["", "a", "@", "a@", "@b", "a@b@c", "a b@c", "a@b\n", "a@b\u{0}"] {
+        assert_eq!(
+            wrong::<NewOrderBody>(&json!({ "email": bad })),
+            [("email".into(), "malformed".into())],
+            "{bad:?}"
+        );
+    }
+    let too_long = json!({ "email": format!("a{longest}") });
+    assert_eq!(wrong::<NewOrderBody>(&too_long), [("email".to_owned(), "out_of_range".to_owned())]);
+}
+
+#[test]
+fn object_of_the_clients_own_is_kept_in_one_form() {
+    let parse = |body: &str| super::super::json::parse::<NewReservationBody>(body.as_bytes()).unwrap();
+    let with =
+        |metadata: &str| parse(&format!(r#"{{"lines":[{{"sku":"A","quantity":1}}],"metadata":{metadata}}}"#));
+    let print = |body| fingerprint(&Method::POST, "/", &body);
+    assert_eq!(print(with(r#"{"b":[1,2],"a":null}"#)), print(with(r#" { "a" : null, "b" : [ 1, 2 ] } "#)));
+    assert_ne!(print(with(r#"{"a":1}"#)), print(with(r#"{"a":2}"#)));
+    let deep = format!("{}1{}", r#"{"a":"#.repeat(200), "}".repeat(200));
+    let body = format!(r#"{{"lines":[{{"sku":"A","quantity":1}}],"metadata":{deep}}}"#);
+    let refused = super::super::json::parse::<NewReservationBody>(body.as_bytes()).unwrap_err();
+    assert_eq!(refused.code(), Code::MalformedJson);
+}
+
+#[actix_web::test]
+async fn body_may_be_absent_where_nothing_has_to_be_said() {
+    let ask = || TestRequest::post().uri("/api/quiet");
+    let json = ("content-type", "application/json");
+    assert_eq!(send(&shared(), ask()).await.status, 204);
+    assert_eq!(send(&shared(), ask().insert_header((CONTENT_TYPE, "text/plain"))).await.status, 204);
+    assert_eq!(send(&shared(), ask().insert_header(json).set_payload("{}")).await.status, 204);
+    send(&shared(), ask().set_payload("{}")).await.is_problem(Code::UnsupportedMediaType);
+    send(&shared(), ask().insert_header(json).set_payload(" ")).await.is_problem(Code::MalformedJson);
+    let strange = send(&shared(), ask().insert_header(json).set_payload(r#"{"x":1}"#)).await;
+    assert_eq!(strange.wrong_fields(), [("x".to_owned(), "unknown_field".to_owned())]);
+    let large = ask().insert_header(json).set_payload(" ".repeat(64 * 1024 + 1));
+    send(&shared(), large).await.is_problem(Code::BodyTooLarge);
 }

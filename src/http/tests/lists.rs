@@ -1,5 +1,8 @@
 //! Queries and cursors.
 
+use holdfast_actors::domain::{AccountId, Owner};
+
+use super::super::page::{List, scope};
 use super::*;
 
 #[actix_web::test]
@@ -64,4 +67,34 @@ fn cursor_that_was_touched_is_refused() {
     }
     assert!(cursors.decode("orders", &cursor).is_err(), "a cursor belongs to its list");
     assert!(Cursors::new(b"another").decode("products", &cursor).is_err(), "a cursor belongs to its server");
+}
+
+#[test]
+fn page_has_a_next_one_only_when_there_is_more() {
+    let cursors = Cursors::new(b"a secret");
+    let list = List::new(&cursors, "orders?status=None".to_owned());
+    let page = |found: &[u128]| {
+        serde_json::to_value(list.page(found, 2, |id| *id, |id| u64::try_from(*id).unwrap())).unwrap()
+    };
+    assert_eq!(page(&[]), json!({ "data": [], "next_cursor": null }));
+    assert_eq!(page(&[9, 8]), json!({ "data": [9, 8], "next_cursor": null }));
+    let more = page(&[9, 8, 7]);
+    assert_eq!(more["data"], json!([9, 8]));
+    let cursor = more["next_cursor"].as_str().unwrap();
+    assert_eq!(list.before(Some(cursor)).unwrap(), Some(8));
+    assert_eq!(list.before(None).unwrap(), None);
+    let other = List::new(&cursors, "orders?status=Confirmed".to_owned());
+    assert_eq!(other.before(Some(cursor)).unwrap_err().code(), Code::MalformedRequest);
+}
+
+#[test]
+fn only_an_admin_lists_what_is_somebody_elses() {
+    let user = Id::new(Uuid::from_u128(7));
+    let other = Id::new(Uuid::from_u128(8));
+    let owner = |id: u128| Owner::Account(AccountId(id));
+    let customer = Caller::Customer(user);
+    assert_eq!(scope(&customer, None).unwrap(), Some(owner(7)));
+    assert_eq!(scope(&customer, Some(user)).unwrap_err().code(), Code::Forbidden);
+    assert_eq!(scope(&Caller::Admin(user), None).unwrap(), None);
+    assert_eq!(scope(&Caller::Admin(user), Some(other)).unwrap(), Some(owner(8)));
 }

@@ -1,0 +1,157 @@
+//! From what recovery found to running shards.
+
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use actix::{Actor as _, Addr, Arbiter, ArbiterHandle};
+use holdfast_domain::Timestamp;
+use holdfast_domain::saga::Books;
+use holdfast_persistence::{Committer, Epoch, Journal, Partition, PartitionHead, Queue, Reader, Ticket};
+use tokio::sync::oneshot;
+
+use super::{Engine, Inner, Options, ShardDoor};
+use crate::card::Card;
+use crate::clock::LogClock;
+use crate::directory::Directory;
+use crate::peers::{Introduce, Start};
+use crate::pending::Stopped;
+use crate::recovery::Recovered;
+use crate::shard::{AccountBook, Shard};
+use crate::slots::{ACCOUNTS_PARTITION, Slots};
+use crate::supervisors::SettleDue;
+use crate::turn::{Live, PartitionState, TurnContext};
+
+impl Engine {
+    /// Starts the shards and the journal's writer on what recovery found. Needs a running actix system.
+    ///
+    /// # Panics
+    ///
+    /// Outside an actix system.
+    #[must_use]
+    pub fn start(
+        journal: Box<dyn Journal>,
+        reader: Option<Reader>,
+        recovered: Recovered,
+        options: Options,
+    ) -> Self {
+        let partitions = recovered.head.partitions().to_vec();
+        let partition_count = u16::try_from(partitions.len()).expect("a journal has at most 1024 partitions");
+        let slots = Slots::new(partition_count, options.shards);
+        let epoch = recovered.next_epoch();
+        let last = partitions.iter().map(|partition| Timestamp(partition.time_ms)).max().unwrap_or_default();
+        let Recovered { products, accounts, keys, head, mut books, mut startup, .. } = recovered;
+        let (queue, committer) = Committer::start(journal, head, options.committer);
+        let directory = Arc::new(Directory::default());
+        let mut shares: Vec<Vec<_>> = (0..options.shards).map(|_| Vec::new()).collect();
+        for live in products {
+            shares[slots.shard(live.partition)].push(listed(live, &directory));
+        }
+        let mut accounts = Some(accounts);
+        let mut shards = Vec::with_capacity(shares.len());
+        for (index, products) in shares.into_iter().enumerate() {
+            let is_here = |id: u128| slots.shard(slots.partition(id)) == index;
+            let start = Start {
+                shard: index,
+                slots,
+                keys: Arc::clone(&keys),
+                ids: Arc::clone(&options.ids),
+                gateway: Arc::clone(&options.gateway),
+                tell: startup.tell.extract_if(.., |product, _| is_here(product.0)).collect(),
+                close: startup.close.extract_if(.., |(cart, _)| is_here(cart.0)).collect(),
+            };
+            let is_accountant = slots.shard(ACCOUNTS_PARTITION) == index;
+            let share = Share {
+                clock: LogClock::new(Arc::clone(&options.clock), last),
+                epoch,
+                queue: queue.clone(),
+                directory: Arc::clone(&directory),
+                partitions: states(&partitions, &mut books, |it| slots.shard(it) == index),
+                products,
+                accounts: accounts.take_if(|_| is_accountant).unwrap_or_default(),
+                start,
+            };
+            shards.push(open_door(&options.hosts, options.idle, index, share));
+        }
+        let addresses: Vec<Addr<Shard>> = shards.iter().map(|door| door.address.clone()).collect();
+        for address in &addresses {
+            address.do_send(Introduce(addresses.clone()));
+        }
+        let inner = Inner {
+            directory,
+            keys,
+            slots,
+            partitions: partition_count,
+            shards,
+            queue,
+            reader,
+            clock: options.clock,
+            ids: options.ids,
+            admitted_max: options.admitted_max,
+            committer: Mutex::new(Some(committer)),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Waits until everything that was due at the start has expired: only then let anybody in.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`].
+    pub async fn settle_due(&self) -> Result<(), Stopped> {
+        for shard in &self.inner.shards {
+            let (reply, settled) = oneshot::channel();
+            shard.address.do_send(SettleDue { reply });
+            settled.await.map_err(|_| Stopped)?;
+        }
+        Ok(())
+    }
+}
+
+/// What one shard begins with, on its way to its thread.
+struct Share {
+    clock: LogClock,
+    epoch: Epoch,
+    queue: Queue,
+    directory: Arc<Directory>,
+    partitions: Box<[PartitionState]>,
+    products: Vec<Live>,
+    accounts: AccountBook,
+    start: Start,
+}
+
+fn open_door(hosts: &[ArbiterHandle], idle: Duration, index: usize, share: Share) -> ShardDoor {
+    let own_arbiter = hosts.is_empty().then(Arbiter::new);
+    let host = match &own_arbiter {
+        Some(arbiter) => arbiter.handle(),
+        None => hosts[index % hosts.len()].clone(),
+    };
+    let address = Shard::start_in_arbiter(&host, move |_| {
+        let Share { clock, epoch, queue, directory, partitions, products, accounts, start } = share;
+        let turns = TurnContext { clock, epoch, queue, directory, partitions, scratch: Vec::new().into() };
+        Shard::new(turns, products, accounts, idle, Some(start))
+    });
+    ShardDoor { address, own_arbiter, admitted: AtomicUsize::new(0) }
+}
+
+/// Puts a product that recovery brought back into the directory.
+fn listed(mut live: Live, directory: &Directory) -> Live {
+    let product = live.product.as_ref().expect("recovery hands over what exists");
+    let card = Arc::new(Card::new(live.id, live.partition, product, Ticket::ZERO, live.last_sequence));
+    directory.restore(Arc::clone(&card));
+    live.card = Some(card);
+    live
+}
+
+/// What a shard knows of all partitions: of its own the books, of the others nothing.
+fn states(
+    heads: &[PartitionHead],
+    books: &mut [Books],
+    is_own: impl Fn(Partition) -> bool,
+) -> Box<[PartitionState]> {
+    let state = |(number, (head, books)): (u16, (&PartitionHead, &mut Books))| {
+        let books = if is_own(Partition(number)) { std::mem::take(books) } else { Books::default() };
+        PartitionState { sequence: head.sequence.into(), ticket: Ticket::ZERO.into(), books: books.into() }
+    };
+    (0..).zip(heads.iter().zip(books)).map(state).collect()
+}

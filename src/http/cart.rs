@@ -1,0 +1,120 @@
+//! `/cart`: what the caller means to buy. Everybody has one, and nobody sees another's.
+
+mod body;
+mod view;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use holdfast_actors::domain::Sku;
+use holdfast_actors::{Answer, CartFacts, Engine, Failure};
+
+use super::caller::Caller;
+use super::json::Json;
+use super::position::AtLeast;
+use super::problem::Problem;
+use super::shop::Shop;
+use super::{answer, context};
+
+pub use body::{Addition, NewQuantity};
+
+/// Answers the cart, at the prices of now; an empty one to whoever has none.
+///
+/// # Errors
+///
+/// Whatever is wrong with a token or a session.
+pub async fn read(
+    request: HttpRequest,
+    engine: Shop,
+    caller: Caller,
+    _at_least: AtLeast,
+) -> Result<HttpResponse, Problem> {
+    Ok(match engine.cart(context::owner(&caller)).await {
+        Ok(facts) => {
+            let (bytes, tag) = view::write(&facts, &engine);
+            answer::unless_unchanged(&request, &tag, || answer::json_bytes(StatusCode::OK, bytes))
+        }
+        Err(stopped) => answer::refused(stopped.into(), &engine, None),
+    })
+}
+
+/// Adds units to a line, or a line.
+///
+/// # Errors
+///
+/// `malformed_request` for a malformed key; refusals of the rules are answers.
+pub async fn add(
+    request: HttpRequest,
+    engine: Shop,
+    caller: Caller,
+    body: Json<Addition>,
+) -> Result<HttpResponse, Problem> {
+    let context = context::of_write(&request, &caller, &body.0)?;
+    let (item, quantity) = body.to_actors();
+    let added = engine.cart_add(&context, context.actor.owner(), item, quantity).await;
+    Ok(finish(StatusCode::CREATED, added, &engine))
+}
+
+/// Sets a line to so many units; none takes it out.
+///
+/// # Errors
+///
+/// `malformed_request` for a malformed key; refusals of the rules are answers.
+pub async fn set(
+    request: HttpRequest,
+    engine: Shop,
+    caller: Caller,
+    path: web::Path<String>,
+    body: Json<NewQuantity>,
+) -> Result<HttpResponse, Problem> {
+    let context = context::of_write(&request, &caller, &body.0)?;
+    let version = answer::version_wanted(&request, None);
+    let changed = match Sku::new(&path) {
+        Some(sku) => engine.cart_set(&context, context.actor.owner(), &sku, body.to_domain(), version).await,
+        None => Err(Failure::NotFound),
+    };
+    Ok(finish(StatusCode::OK, changed, &engine))
+}
+
+/// Takes a line out.
+///
+/// # Errors
+///
+/// `malformed_request` for a malformed key; refusals of the rules are answers.
+pub async fn remove(
+    request: HttpRequest,
+    engine: Shop,
+    caller: Caller,
+    path: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let context = context::of_write(&request, &caller, &())?;
+    let version = answer::version_wanted(&request, None);
+    let changed = match Sku::new(&path) {
+        Some(sku) => engine.cart_remove(&context, context.actor.owner(), &sku, version).await,
+        None => Err(Failure::NotFound),
+    };
+    Ok(finish(StatusCode::OK, changed, &engine))
+}
+
+/// Takes everything out.
+///
+/// # Errors
+///
+/// `malformed_request` for a malformed key; refusals of the rules are answers.
+pub async fn clear(request: HttpRequest, engine: Shop, caller: Caller) -> Result<HttpResponse, Problem> {
+    let context = context::of_write(&request, &caller, &())?;
+    let version = answer::version_wanted(&request, None);
+    Ok(match engine.cart_clear(&context, context.actor.owner(), version).await {
+        Ok(answer) => answer::written(HttpResponse::NoContent().finish(), &answer),
+        Err(failure) => answer::refused(failure, &engine, None),
+    })
+}
+
+fn finish(status: StatusCode, done: Result<Answer<CartFacts>, Failure>, engine: &Engine) -> HttpResponse {
+    match done {
+        Ok(answer) => {
+            let (bytes, tag) = view::write(&answer.value, engine);
+            answer::tagged(answer::written(answer::json_bytes(status, bytes), &answer), &tag)
+        }
+        Err(failure) => answer::refused(failure, engine, None),
+    }
+}

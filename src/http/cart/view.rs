@@ -1,0 +1,119 @@
+//! How a cart looks on the wire, at the prices of now.
+
+use std::sync::Arc;
+
+use holdfast_actors::card::Info;
+use holdfast_actors::domain::cart::CartLine;
+use holdfast_actors::domain::hold::{Hold, State};
+use holdfast_actors::domain::price::Price;
+use holdfast_actors::{CartFacts, Engine};
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::http::values::{self, Id};
+use crate::http::view::{Moment, product_id};
+
+/// A cart.
+#[derive(Serialize)]
+struct Cart<'a> {
+    id: Option<Id<values::Cart>>,
+    lines: Vec<Line<'a>>,
+    subtotal: i64,
+    discount: i64,
+    total: i64,
+    currency: Option<&'a str>,
+    expires_at: Option<Moment>,
+    version: u32,
+}
+
+/// A line of it; without sku and name, and for nothing, where the product is gone.
+#[derive(Serialize)]
+struct Line<'a> {
+    sku: Option<&'a str>,
+    product_id: Id<values::Product>,
+    name: Option<&'a str>,
+    quantity: u32,
+    unit_price: i64,
+    total: i64,
+    reservation: Option<Held>,
+}
+
+/// Units that are held for a line, or were.
+#[derive(Serialize)]
+struct Held {
+    status: &'static str,
+    expires_at: Moment,
+}
+
+/// The cart as JSON, and its tag: version and digest, for prices and names change without the cart.
+pub(super) fn write(facts: &CartFacts, engine: &Engine) -> (Vec<u8>, String) {
+    let infos: Vec<_> = facts.lines.iter().map(|line| info(line, engine)).collect();
+    let bytes =
+        serde_json::to_vec(&Cart::of(facts, &infos)).expect("a view has string keys and plain values");
+    let digest = blake3::hash(&bytes).to_hex();
+    (bytes, format!("{}-{}", facts.version, &digest[..16]))
+}
+
+impl<'a> Cart<'a> {
+    fn of(facts: &'a CartFacts, infos: &'a [Option<Arc<Info>>]) -> Self {
+        let mut lines = Vec::with_capacity(facts.lines.len());
+        let (mut subtotal, mut total, mut currency) = (0_i128, 0_i128, None);
+        for (line, info) in facts.lines.iter().zip(infos) {
+            let price = info.as_deref().map(|info| price(info, line));
+            if let (Some(info), Some(price)) = (info, &price) {
+                currency.get_or_insert(info.description.currency.as_str());
+                subtotal += i128::from(price.base_unit.times(line.item.quantity).0);
+                total += i128::from(price.total.0);
+            }
+            lines.push(Line::of(line, info.as_deref(), price));
+        }
+        // A cart whose sum does not fit is not let grow; what the prices of its products do later cannot be helped.
+        let amount = |sum| i64::try_from(sum).unwrap_or(i64::MAX);
+        Self {
+            id: facts.id.map(|cart| Id::new(Uuid::from_u128(cart.0))),
+            lines,
+            subtotal: amount(subtotal),
+            discount: amount(subtotal - total),
+            total: amount(total),
+            currency,
+            expires_at: facts.expires_at.map(Moment),
+            version: facts.version,
+        }
+    }
+}
+
+impl<'a> Line<'a> {
+    fn of(line: &CartLine, info: Option<&'a Info>, price: Option<Price>) -> Self {
+        Self {
+            sku: info.map(|info| info.variants[line.item.variant.index()].sku.as_str()),
+            product_id: product_id(line.item.product),
+            name: info.map(|info| &*info.description.name),
+            quantity: line.item.quantity.get(),
+            unit_price: price.as_ref().map_or(0, |price| price.unit.0),
+            total: price.as_ref().map_or(0, |price| price.total.0),
+            reservation: line.hold.map(Held::of),
+        }
+    }
+}
+
+impl Held {
+    const fn of(hold: Hold) -> Self {
+        let status = match hold.state {
+            State::Active => "active",
+            State::Confirmed | State::Released | State::Expired => "expired",
+        };
+        Self { status, expires_at: Moment(hold.deadline) }
+    }
+}
+
+/// What is known of a line's product; nothing once it is deleted, which its sku tells at once.
+fn info(line: &CartLine, engine: &Engine) -> Option<Arc<Info>> {
+    let item = (line.item.product, line.item.variant);
+    let info = engine.info(item.0)?;
+    let is_there = engine.find(&info.variants.get(item.1.index())?.sku) == Some(item);
+    is_there.then_some(info)
+}
+
+fn price(info: &Info, line: &CartLine) -> Price {
+    Price::of(&info.description, &info.variants[line.item.variant.index()], line.item.quantity)
+}

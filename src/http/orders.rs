@@ -1,0 +1,244 @@
+//! `/orders`: placed from the cart or from lines, paid, confirmed, canceled, shipped, read.
+
+mod body;
+mod history;
+mod number;
+mod view;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use holdfast_actors::domain::OrderId;
+use holdfast_actors::domain::order::Status;
+use holdfast_actors::engine::OrderFilter;
+use holdfast_actors::{Answer, Engine, Failure, OrderFacts, Who};
+use serde::{Deserialize, Serialize};
+
+use super::caller::{AdminCaller, Caller, UserId};
+use super::cursor::Cursors;
+use super::json::{Json, Nothing};
+use super::page::{self, List};
+use super::position::AtLeast;
+use super::problem::Problem;
+use super::query::{Limit, Query};
+use super::shop::Shop;
+use super::values::{self, Id};
+use super::view::order_id;
+use super::{answer, context};
+
+pub use body::{Cancelation, Confirmation, NewOrderBody, Payment};
+pub use history::history;
+
+/// The query of the list.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Filter {
+    status: Option<StatusWord>,
+    customer_id: Option<UserId>,
+    #[serde(default)]
+    limit: Limit,
+    cursor: Option<String>,
+}
+
+/// Where an order is, as a word.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StatusWord {
+    /// Its units are held, and money is awaited.
+    PendingPayment,
+    /// Its units are sold.
+    Confirmed,
+    /// Its units were shipped.
+    Fulfilled,
+    /// It came to nothing, by somebody's will.
+    Canceled,
+    /// It came to nothing, as nobody paid in time.
+    Expired,
+}
+
+/// Places an order and, where the body says how, pays it.
+///
+/// # Errors
+///
+/// `malformed_request` for a malformed key; refusals of the rules are answers.
+pub async fn create(
+    request: HttpRequest,
+    engine: Shop,
+    caller: Caller,
+    body: Json<NewOrderBody>,
+) -> Result<HttpResponse, Problem> {
+    let context = context::of_write(&request, &caller, &body.0)?;
+    Ok(match engine.place(&context, context.actor.owner(), body.to_actors()).await {
+        Ok(answer) => {
+            let path = format!("/api/v1/orders/{}", order_id(answer.value.id));
+            answer::located(respond(StatusCode::CREATED, &answer), &path)
+        }
+        Err(failure) => match &body.lines {
+            Some(lines) => answer::refused_lines(&failure, &engine, lines),
+            None => answer::refused(failure, &engine, None),
+        },
+    })
+}
+
+/// Answers one order to its owner, or to an admin.
+///
+/// # Errors
+///
+/// Whatever is wrong with a token or a session.
+pub async fn read(
+    request: HttpRequest,
+    engine: Shop,
+    caller: Caller,
+    path: web::Path<String>,
+    _at_least: AtLeast,
+) -> Result<HttpResponse, Problem> {
+    Ok(match find(&engine, context::who(&caller), &path).await {
+        Ok(facts) => {
+            let whole = || answer::json(StatusCode::OK, &view::Order::of(&facts));
+            answer::unless_unchanged(&request, &facts.standing.version.to_string(), whole)
+        }
+        Err(failure) => answer::refused(failure, &engine, None),
+    })
+}
+
+/// Answers a page of the caller's orders, newest first; for an admin of everybody's.
+///
+/// # Errors
+///
+/// `malformed_request` for a cursor that is none of this list; `forbidden` for a filter that is an admin's.
+pub async fn list(
+    engine: Shop,
+    cursors: web::Data<Cursors>,
+    caller: Caller,
+    filter: Query<Filter>,
+    _at_least: AtLeast,
+) -> Result<HttpResponse, Problem> {
+    let Filter { status, customer_id, limit, cursor } = &*filter;
+    let owner = page::scope(&caller, *customer_id)?;
+    let list = List::new(&cursors, format!("orders?status={status:?}&of={customer_id:?}"));
+    let before = list.before(cursor.as_deref())?.map(OrderId);
+    let filter = OrderFilter { owner, status: status.map(Status::from) };
+    Ok(match engine.orders(filter, before, limit.get() + 1).await {
+        Ok(found) => {
+            let page = list.page(&found, limit.get(), |facts: &OrderFacts| facts.id.0, view::Order::of);
+            answer::json(StatusCode::OK, &page)
+        }
+        Err(stopped) => answer::refused(stopped.into(), &engine, None),
+    })
+}
+
+/// Charges the buyer and confirms the order.
+///
+/// # Errors
+///
+/// `malformed_request` for a malformed key; refusals of the rules are answers.
+pub async fn pay(
+    request: HttpRequest,
+    engine: Shop,
+    caller: Caller,
+    path: web::Path<String>,
+    body: Json<Payment>,
+) -> Result<HttpResponse, Problem> {
+    let context = context::of_write(&request, &caller, &body.0)?;
+    // Its owner alone: whoever else has the money confirms the order.
+    let who = Who::Owner(context.actor.owner());
+    let done = async { engine.pay(&context, who, parse(&path)?, body.to_actors()).await };
+    Ok(finish(done.await, &engine))
+}
+
+/// Confirms an order whose money somebody else took.
+///
+/// # Errors
+///
+/// `malformed_request` for a malformed key; refusals of the rules are answers.
+pub async fn confirm(
+    request: HttpRequest,
+    engine: Shop,
+    admin: AdminCaller,
+    path: web::Path<String>,
+    body: Json<Confirmation>,
+) -> Result<HttpResponse, Problem> {
+    let context = context::of_write(&request, &Caller::Admin(admin.0), &body.0)?;
+    let done = async { engine.confirm_order(&context, parse(&path)?, body.reference()).await };
+    Ok(finish(done.await, &engine))
+}
+
+/// Cancels an order: its owner as long as it is unpaid, an admin also later.
+///
+/// # Errors
+///
+/// `malformed_request` for a malformed key; refusals of the rules are answers.
+pub async fn cancel(
+    request: HttpRequest,
+    engine: Shop,
+    caller: Caller,
+    path: web::Path<String>,
+    body: Json<Cancelation>,
+) -> Result<HttpResponse, Problem> {
+    let context = context::of_write(&request, &caller, &body.0)?;
+    let who = context::who(&caller);
+    let done = async { engine.cancel_order(&context, who, parse(&path)?, body.reason()).await };
+    Ok(finish(done.await, &engine))
+}
+
+/// Ships an order.
+///
+/// # Errors
+///
+/// `malformed_request` for a malformed key; refusals of the rules are answers.
+pub async fn fulfil(
+    request: HttpRequest,
+    engine: Shop,
+    admin: AdminCaller,
+    path: web::Path<String>,
+    body: Json<Nothing>,
+) -> Result<HttpResponse, Problem> {
+    let context = context::of_write(&request, &Caller::Admin(admin.0), &body.0)?;
+    let done = async { engine.fulfil(&context, parse(&path)?).await };
+    Ok(finish(done.await, &engine))
+}
+
+async fn find(engine: &Engine, who: Who, path: &str) -> Result<OrderFacts, Failure> {
+    engine.order(who, parse(path)?).await
+}
+
+/// The order that a path names; text that is no id names nothing.
+fn parse(path: &str) -> Result<OrderId, Failure> {
+    let id = Id::<values::Order>::parse(path).ok_or(Failure::NotFound)?;
+    Ok(OrderId(id.uuid().as_u128()))
+}
+
+fn finish(done: Result<Answer<OrderFacts>, Failure>, engine: &Engine) -> HttpResponse {
+    match done {
+        Ok(answer) => respond(StatusCode::OK, &answer),
+        Err(failure) => answer::refused(failure, engine, None),
+    }
+}
+
+fn respond(status: StatusCode, answer: &Answer<OrderFacts>) -> HttpResponse {
+    let response = answer::json(status, &view::Order::of(&answer.value));
+    answer::tagged(answer::written(response, answer), &answer.value.standing.version.to_string())
+}
+
+impl From<StatusWord> for Status {
+    fn from(word: StatusWord) -> Self {
+        match word {
+            StatusWord::PendingPayment => Self::PendingPayment,
+            StatusWord::Confirmed => Self::Confirmed,
+            StatusWord::Fulfilled => Self::Fulfilled,
+            StatusWord::Canceled => Self::Canceled,
+            StatusWord::Expired => Self::Expired,
+        }
+    }
+}
+
+impl From<Status> for StatusWord {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::PendingPayment => Self::PendingPayment,
+            Status::Confirmed => Self::Confirmed,
+            Status::Fulfilled => Self::Fulfilled,
+            Status::Canceled => Self::Canceled,
+            Status::Expired => Self::Expired,
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Pages of what belongs to somebody: whose things a caller may list, newest first, and where the next page begins.
+
+use holdfast_actors::domain::{AccountId, Owner};
+use serde::Serialize;
+
+use super::caller::{Caller, UserId};
+use super::context;
+use super::cursor::Cursors;
+use super::problem::{Code, Problem};
+
+/// One page.
+#[derive(Serialize)]
+pub struct Page<T> {
+    data: Vec<T>,
+    next_cursor: Option<String>,
+}
+
+/// A list and its filters, as its cursors know it.
+pub struct List<'a> {
+    cursors: &'a Cursors,
+    name: String,
+}
+
+/// Whose things a list shows: the caller's own; for an admin everybody's, or those of one customer.
+///
+/// # Errors
+///
+/// `forbidden` for a customer who asks for somebody's.
+pub fn scope(caller: &Caller, customer: Option<UserId>) -> Result<Option<Owner>, Problem> {
+    match customer {
+        _ if !caller.is_admin() => {
+            only_for_admins("customer_id", customer.is_some())?;
+            Ok(Some(context::owner(caller)))
+        }
+        Some(id) => Ok(Some(Owner::Account(AccountId(id.uuid().as_u128())))),
+        None => Ok(None),
+    }
+}
+
+/// Refuses a query parameter that somebody else than an admin sent.
+///
+/// # Errors
+///
+/// `forbidden` when it is there.
+pub fn only_for_admins(parameter: &str, is_there: bool) -> Result<(), Problem> {
+    if is_there {
+        return Err(Problem::new(Code::Forbidden, format!("Only an admin may ask for `{parameter}`.")));
+    }
+    Ok(())
+}
+
+impl<'a> List<'a> {
+    /// `name` names the list and its filters: the cursors of another one are refused.
+    pub fn new(cursors: &'a Cursors, name: String) -> Self {
+        Self { cursors, name }
+    }
+
+    /// The id before which the page begins, newest first.
+    ///
+    /// # Errors
+    ///
+    /// `malformed_request` for a cursor that is none of this list.
+    pub fn before(&self, cursor: Option<&str>) -> Result<Option<u128>, Problem> {
+        let Some(cursor) = cursor else { return Ok(None) };
+        let payload = self.cursors.decode(&self.name, cursor)?;
+        let id = payload.try_into().expect("a cursor that passed its check was packed here");
+        Ok(Some(u128::from_be_bytes(id)))
+    }
+
+    /// The page of the first `limit` that were `found`: whoever asked asked for one more, to know whether there is.
+    pub fn page<'f, F, T>(
+        &self,
+        found: &'f [F],
+        limit: usize,
+        id: impl Fn(&F) -> u128,
+        view: impl Fn(&'f F) -> T,
+    ) -> Page<T> {
+        let shown = &found[..limit.min(found.len())];
+        let last = shown.last().filter(|_| found.len() > limit);
+        Page {
+            data: shown.iter().map(view).collect(),
+            next_cursor: last.map(|last| self.cursors.encode(&self.name, &id(last).to_be_bytes())),
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! `/reservations`: units held for somebody until a deadline, one hold at a time; many at once are in [`batch`].
+
+pub mod batch;
+mod body;
+mod view;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use holdfast_actors::domain::ReservationId;
+use holdfast_actors::domain::hold::State;
+use holdfast_actors::engine::ReservationFilter;
+use holdfast_actors::{Answer, Engine, Failure, ReservationFacts, Who};
+use serde::{Deserialize, Serialize};
+
+use super::caller::{Caller, UserId};
+use super::cursor::Cursors;
+use super::json::{Json, Nothing};
+use super::page::{self, List};
+use super::position::AtLeast;
+use super::problem::Problem;
+use super::query::{Limit, Query};
+use super::shop::Shop;
+use super::values::{self, Id, Sku};
+use super::{answer, context};
+
+pub use body::{Extension, NewReservationBody};
+
+/// The query of the list.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Filter {
+    status: Option<StatusWord>,
+    sku: Option<Sku>,
+    customer_id: Option<UserId>,
+    #[serde(default)]
+    limit: Limit,
+    cursor: Option<String>,
+}
+
+/// How a reservation stands, as a word.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StatusWord {
+    /// Its units are held.
+    Active,
+    /// It became an order.
+    Confirmed,
+    /// Its units were given back.
+    Released,
+    /// The same, because the deadline passed.
+    Expired,
+}
+
+/// Holds units: all lines or none.
+///
+/// # Errors
+///
+/// `malformed_request` for a malformed key; refusals of the rules are answers.
+pub async fn create(
+    request: HttpRequest,
+    engine: Shop,
+    caller: Caller,
+    body: Json<NewReservationBody>,
+) -> Result<HttpResponse, Problem> {
+    let context = context::of_write(&request, &caller, &body.0)?;
+    Ok(match engine.reserve(&context, context.actor.owner(), body.to_actors()).await {
+        Ok(answer) => {
+            let path = format!("/api/v1/reservations/{}", view::reservation_id(answer.value.id));
+            answer::located(respond(StatusCode::CREATED, &answer, &engine), &path)
+        }
+        Err(failure) => answer::refused_lines(&failure, &engine, &body.lines),
+    })
+}
+
+/// Answers one reservation to its owner, or to an admin.
+///
+/// # Errors
+///
+/// Whatever is wrong with a token or a session.
+pub async fn read(
+    request: HttpRequest,
+    engine: Shop,
+    caller: Caller,
+    path: web::Path<String>,
+    _at_least: AtLeast,
+) -> Result<HttpResponse, Problem> {
+    Ok(match find(&engine, context::who(&caller), &path).await {
+        Ok(facts) => {
+            let tag = facts.reservation.version.to_string();
+            let whole = || answer::json(StatusCode::OK, &view::Reservation::of(&facts, &engine));
+            answer::unless_unchanged(&request, &tag, whole)
+        }
+        Err(failure) => answer::refused(failure, &engine, None),
+    })
+}
+
+/// Answers a page of the caller's reservations, newest first; for an admin of everybody's.
+///
+/// # Errors
+///
+/// `malformed_request` for a cursor that is none of this list; `forbidden` for a filter that is an admin's.
+pub async fn list(
+    engine: Shop,
+    cursors: web::Data<Cursors>,
+    caller: Caller,
+    filter: Query<Filter>,
+    _at_least: AtLeast,
+) -> Result<HttpResponse, Problem> {
+    let Filter { status, sku, customer_id, limit, cursor } = &*filter;
+    let owner = page::scope(&caller, *customer_id)?;
+    page::only_for_admins("sku", sku.is_some() && !caller.is_admin())?;
+    let list = List::new(&cursors, format!("reservations?status={status:?}&sku={sku:?}&of={customer_id:?}"));
+    let before = list.before(cursor.as_deref())?.map(ReservationId);
+    let item = sku.as_ref().map(|sku| engine.find(&sku.to_domain()));
+    let found = match item {
+        // Nobody can have reserved what there is not.
+        Some(None) => Ok(Vec::new()),
+        item => {
+            let filter = ReservationFilter { owner, status: status.map(State::from), item: item.flatten() };
+            engine.reservations(filter, before, limit.get() + 1).await
+        }
+    };
+    Ok(match found {
+        Ok(found) => {
+            let view = |facts| view::Reservation::of(facts, &engine);
+            let page = list.page(&found, limit.get(), |facts: &ReservationFacts| facts.id.0, view);
+            answer::json(StatusCode::OK, &page)
+        }
+        Err(stopped) => answer::refused(stopped.into(), &engine, None),
+    })
+}
+
+/// Moves the deadline to so many seconds from now.
+///
+/// # Errors
+///
+/// `malformed_request` for a malformed key; refusals of the rules are answers.
+pub async fn extend(
+    request: HttpRequest,
+    engine: Shop,
+    caller: Caller,
+    path: web::Path<String>,
+    body: Json<Extension>,
+) -> Result<HttpResponse, Problem> {
+    let context = context::of_write(&request, &caller, &body.0)?;
+    // Its owner alone: an admin may end a hold, and has no reason to prolong one.
+    let who = Who::Owner(context.actor.owner());
+    let done = async { engine.extend(&context, who, parse(&path)?, body.span()).await };
+    Ok(finish(done.await, &engine))
+}
+
+/// Makes it an order.
+///
+/// # Errors
+///
+/// `malformed_request` for a malformed key; refusals of the rules are answers.
+pub async fn confirm(
+    request: HttpRequest,
+    engine: Shop,
+    caller: Caller,
+    path: web::Path<String>,
+    body: Json<Nothing>,
+) -> Result<HttpResponse, Problem> {
+    let context = context::of_write(&request, &caller, &body.0)?;
+    let done = async { engine.confirm_reservation(&context, context::who(&caller), parse(&path)?).await };
+    Ok(finish(done.await, &engine))
+}
+
+/// Gives its units back.
+///
+/// # Errors
+///
+/// `malformed_request` for a malformed key; refusals of the rules are answers.
+pub async fn release(
+    request: HttpRequest,
+    engine: Shop,
+    caller: Caller,
+    path: web::Path<String>,
+    body: Json<Nothing>,
+) -> Result<HttpResponse, Problem> {
+    let context = context::of_write(&request, &caller, &body.0)?;
+    let done = async { engine.release(&context, context::who(&caller), parse(&path)?).await };
+    Ok(finish(done.await, &engine))
+}
+
+async fn find(engine: &Engine, who: Who, path: &str) -> Result<ReservationFacts, Failure> {
+    engine.reservation(who, parse(path)?).await
+}
+
+/// The reservation that a path names; text that is no id names nothing.
+fn parse(path: &str) -> Result<ReservationId, Failure> {
+    let id = Id::<values::Reservation>::parse(path).ok_or(Failure::NotFound)?;
+    Ok(ReservationId(id.uuid().as_u128()))
+}
+
+fn finish(done: Result<Answer<ReservationFacts>, Failure>, engine: &Engine) -> HttpResponse {
+    match done {
+        Ok(answer) => respond(StatusCode::OK, &answer, engine),
+        Err(failure) => answer::refused(failure, engine, None),
+    }
+}
+
+fn respond(status: StatusCode, answer: &Answer<ReservationFacts>, engine: &Engine) -> HttpResponse {
+    let response = answer::json(status, &view::Reservation::of(&answer.value, engine));
+    answer::tagged(answer::written(response, answer), &answer.value.reservation.version.to_string())
+}
+
+impl From<StatusWord> for State {
+    fn from(word: StatusWord) -> Self {
+        match word {
+            StatusWord::Active => Self::Active,
+            StatusWord::Confirmed => Self::Confirmed,
+            StatusWord::Released => Self::Released,
+            StatusWord::Expired => Self::Expired,
+        }
+    }
+}
+
+impl From<State> for StatusWord {
+    fn from(state: State) -> Self {
+        match state {
+            State::Active => Self::Active,
+            State::Confirmed => Self::Confirmed,
+            State::Released => Self::Released,
+            State::Expired => Self::Expired,
+        }
+    }
+}
