@@ -31,6 +31,7 @@ pub mod inventory;
 pub mod login;
 pub mod movements;
 pub mod orders;
+pub mod prices;
 pub mod products;
 pub mod purchase;
 pub mod reservations;

@@ -58,6 +58,7 @@ impl Handler<Create> for Shard {
             };
             book.ticket = turns.push(position, now, &turn);
             book.last_sequence = position.sequence;
+            turns.directory.note_person(&created);
             created
         });
         let pending = Pending::new(answered, book.ticket, turns.queue.gate().clone());

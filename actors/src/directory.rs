@@ -5,12 +5,17 @@
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 
 use actix::Addr;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
-use holdfast_domain::{Buyer, ProductId, Sku};
+use holdfast_domain::account::{Account, Role, Tier};
+use holdfast_domain::category::Categories;
+use holdfast_domain::price::PriceList;
+use holdfast_domain::{AccountId, Buyer, Owner, ProductId, Sku};
+use holdfast_persistence::Ticket;
 
 use crate::card::Card;
 use crate::product_actor::ProductActor;
@@ -24,6 +29,30 @@ pub struct Directory {
     ids: RwLock<BTreeSet<ProductId>>,
     /// Whose carts hold units: they alone may buy what others cannot.
     cart_holders: DashMap<Buyer, ()>,
+    /// Everybody who can log in.
+    people: DashMap<AccountId, Person>,
+    categories: RwLock<Arc<Published<Categories>>>,
+    prices: RwLock<Arc<Published<PriceList>>>,
+    /// Whether any of them is active: a shop without rules asks no more than this.
+    has_price_rules: AtomicBool,
+}
+
+/// What everybody's requests ask of an account.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Person {
+    /// What they may do.
+    pub role: Role,
+    /// For prices.
+    pub tier: Tier,
+}
+
+/// A book as it was after a turn; nothing of it may be shown before `ticket` is durable.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Published<T> {
+    /// As it was.
+    pub value: T,
+    /// Of the newest turn in it.
+    pub ticket: Ticket,
 }
 
 #[derive(Debug)]
@@ -165,6 +194,53 @@ impl Directory {
         } else {
             self.cart_holders.remove(&buyer);
         }
+    }
+
+    /// What requests may know of an account; nothing for one that does not exist.
+    #[must_use]
+    pub fn person(&self, account: AccountId) -> Option<Person> {
+        self.people.get(&account).map(|person| *person)
+    }
+
+    /// Notes an account that was made or changed.
+    pub(crate) fn note_person(&self, account: &Account) {
+        self.people.insert(account.id, Person { role: account.role, tier: account.tier });
+    }
+
+    /// All categories, as they are now.
+    #[must_use]
+    pub fn categories(&self) -> Arc<Published<Categories>> {
+        Arc::clone(&self.categories.read().expect("a panic aborts the process"))
+    }
+
+    /// Publishes the categories after a turn.
+    pub(crate) fn publish_categories(&self, value: Categories, ticket: Ticket) {
+        *self.categories.write().expect("a panic aborts the process") = Arc::new(Published { value, ticket });
+    }
+
+    /// All price rules, as they are now.
+    #[must_use]
+    pub fn prices(&self) -> Arc<Published<PriceList>> {
+        Arc::clone(&self.prices.read().expect("a panic aborts the process"))
+    }
+
+    /// Publishes the price rules after a turn.
+    pub(crate) fn publish_prices(&self, value: PriceList, ticket: Ticket) {
+        let has_rules = !value.is_idle();
+        *self.prices.write().expect("a panic aborts the process") = Arc::new(Published { value, ticket });
+        self.has_price_rules.store(has_rules, Ordering::Release);
+    }
+
+    /// Whether a price can be other than the base price.
+    pub(crate) fn has_price_rules(&self) -> bool {
+        self.has_price_rules.load(Ordering::Acquire)
+    }
+
+    /// The standing of a buyer; guests and strangers have the first one.
+    #[must_use]
+    pub fn tier(&self, owner: Owner) -> Tier {
+        let person = owner.account().and_then(|account| self.person(account));
+        person.map_or(Tier::Standard, |person| person.tier)
     }
 
     /// How many products have an actor now.

@@ -6,6 +6,7 @@
 mod carts;
 mod orders;
 mod people;
+mod prices;
 mod products;
 mod purchase;
 mod reads;
@@ -41,6 +42,7 @@ use crate::turn::{Reply, Wish};
 
 pub use carts::CartItem;
 pub use orders::{Basket, NewOrder, OrderFilter, Wanted};
+pub use prices::{Quote, QuoteFor, QuotedLine};
 pub use purchase::Offer;
 pub use reservations::{Made, NewReservation, ReservationFilter};
 pub use stock::{Recount, StockOperation, StockRefusal};

@@ -4,7 +4,8 @@
 //! answered only when it is durable. The crate knows nothing of HTTP or JSON; `src` calls [`Engine`].
 //!
 //! Read in this order: the values that go in and out (`context`, `outcome`, `position`), the parts of a turn
-//! (`clock`, `pending`, `keys`, `card`, `directory`), the actors (`shard`, `product_actor`, `accounts`), those who
+//! (`clock`, `pending`, `keys`, `card`, `directory`, `pricing`), the actors (`shard`, `product_actor`, `accounts`,
+//! `prices`), those who
 //! own units (`sagas` and the `supervisors` that run them), what goes to disk and comes back (`record`, `recovery`,
 //! `ledger`, `history`), and the door (`engine`).
 
@@ -21,6 +22,8 @@ pub mod directory;
 
 mod accounts;
 mod outbox;
+mod prices;
+mod pricing;
 mod product_actor;
 mod shard;
 pub mod slots;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use holdfast_domain::cart::CartLine;
 use holdfast_domain::order::{Placed, Standing};
+use holdfast_domain::price::{self, Rule};
 use holdfast_domain::product::{
     self, Description, Levels, MovementKind, Reason, VariantDescription, VariantNo,
 };
@@ -24,6 +25,8 @@ pub enum Refused {
     Product(product::Refusal),
     /// By a reservation, a cart or an order.
     Owner(saga::Refusal),
+    /// By the price list.
+    Prices(price::Refusal),
 }
 
 /// A yes.
@@ -56,6 +59,8 @@ pub enum Outcome {
     Reservation(ReservationMoment),
     /// The cart as it was then.
     Cart(Box<CartFacts>),
+    /// The price rule as it was then.
+    Rule(Arc<Rule>),
 }
 
 /// The part of a reservation that changes, at one moment.
@@ -252,6 +257,12 @@ impl From<product::Refusal> for Refused {
 impl From<saga::Refusal> for Refused {
     fn from(refusal: saga::Refusal) -> Self {
         Self::Owner(refusal)
+    }
+}
+
+impl From<price::Refusal> for Refused {
+    fn from(refusal: price::Refusal) -> Self {
+        Self::Prices(refusal)
     }
 }
 

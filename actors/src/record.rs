@@ -9,6 +9,7 @@ mod cart;
 mod event;
 mod order;
 mod outcome;
+mod price;
 mod refusal;
 mod reservation;
 mod values;
@@ -21,7 +22,8 @@ use std::sync::Arc;
 use holdfast_domain::order::Placed;
 use holdfast_domain::{
     AccountId, CartId, OrderId, ProductId, ReservationId, Timestamp, account as domain_account,
-    cart as domain_cart, idempotency, order as domain_order, product, reservation as domain_reservation,
+    cart as domain_cart, idempotency, order as domain_order, price as domain_price, product,
+    reservation as domain_reservation,
 };
 use holdfast_persistence::{Record, RecordHeader};
 use serde::{Deserialize, Serialize};
@@ -31,6 +33,7 @@ use crate::{Position, context};
 
 use self::cart::CartEvent;
 use self::order::OrderEvent;
+use self::price::PriceEvent;
 use self::reservation::ReservationFact;
 
 pub use account::AccountEvent;
@@ -79,6 +82,8 @@ pub enum Entity {
     Order(OrderId),
     /// A cart.
     Cart(CartId),
+    /// The price rules.
+    PriceRules,
 }
 
 /// The facts of one turn.
@@ -94,6 +99,8 @@ pub enum Events {
     Order(Vec<OrderFact>),
     /// Of a cart.
     Cart(Vec<domain_cart::Event>),
+    /// Of the price rules.
+    PriceRules(Vec<domain_price::Event>),
 }
 
 /// A fact of an order.
@@ -163,6 +170,7 @@ enum EntityV1 {
     Reservations,
     Order([u8; 16]),
     Cart([u8; 16]),
+    PriceRules,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -179,6 +187,7 @@ enum EventsV1 {
     Reservations(Vec<ReservationFact>),
     Order(Vec<OrderEvent>),
     Cart(Vec<CartEvent>),
+    PriceRules(Vec<PriceEvent>),
 }
 
 impl StoredTurn {
@@ -262,6 +271,7 @@ impl EntityV1 {
             Entity::Reservations => Self::Reservations,
             Entity::Order(OrderId(id)) => Self::Order(id.to_be_bytes()),
             Entity::Cart(CartId(id)) => Self::Cart(id.to_be_bytes()),
+            Entity::PriceRules => Self::PriceRules,
         }
     }
 
@@ -272,6 +282,7 @@ impl EntityV1 {
             Self::Reservations => Entity::Reservations,
             Self::Order(id) => Entity::Order(OrderId(u128::from_be_bytes(id))),
             Self::Cart(id) => Entity::Cart(CartId(u128::from_be_bytes(id))),
+            Self::PriceRules => Entity::PriceRules,
         }
     }
 }
@@ -288,6 +299,9 @@ impl EventsV1 {
             }
             Events::Order(facts) => Self::Order(facts.iter().map(OrderEvent::from_domain).collect()),
             Events::Cart(events) => Self::Cart(events.iter().map(CartEvent::from_domain).collect()),
+            Events::PriceRules(events) => {
+                Self::PriceRules(events.iter().map(PriceEvent::from_domain).collect())
+            }
         }
     }
 
@@ -307,6 +321,9 @@ impl EventsV1 {
             }
             Self::Cart(events) => {
                 Events::Cart(events.into_iter().map(CartEvent::into_domain).collect::<Result<_, _>>()?)
+            }
+            Self::PriceRules(events) => {
+                Events::PriceRules(events.into_iter().map(PriceEvent::into_domain).collect::<Result<_, _>>()?)
             }
         })
     }

@@ -15,13 +15,14 @@ use holdfast_domain::hold::State;
 use holdfast_domain::product::invariant::{self, Violation};
 use holdfast_domain::saga::{self, Books, Unmet};
 use holdfast_domain::{
-    CartId, OrderId, Product, ProductId, ReservationId, Sku, account, cart, product, reservation,
+    CartId, OrderId, Product, ProductId, ReservationId, Sku, account, cart, price, product, reservation,
 };
 use holdfast_persistence::{
     self as persistence, Cause, Cut, Epoch, FrameSource, Head, Partition, Record, Replayed, Sequence, Store,
 };
 
 use crate::keys::Keys;
+use crate::prices::PriceBook;
 use crate::record::{Entity, Events, OrderFact, StoredTurn};
 use crate::shard::AccountBook;
 use crate::slots::Slots;
@@ -31,6 +32,7 @@ use crate::turn::{self, Live};
 pub struct Recovered {
     pub(crate) products: Vec<Live>,
     pub(crate) accounts: AccountBook,
+    pub(crate) prices: PriceBook,
     pub(crate) keys: Arc<Keys>,
     /// Reservations, orders and carts, by partition.
     pub(crate) books: Vec<Books>,
@@ -124,9 +126,9 @@ pub fn recover<S: Store + ?Sized>(store: &mut S) -> Result<Recovered, Error> {
     let replayed = store.recover(head, &mut |record| replay.take(record))?;
     let startup = replay.finish()?;
     let report = replay.report(&replayed, started.elapsed());
-    let Replay { products, accounts, keys, books, .. } = replay;
+    let Replay { products, accounts, prices, keys, books, .. } = replay;
     let products = products.into_values().filter(|live| live.product.is_some()).collect();
-    Ok(Recovered { products, accounts, keys, books, startup, head: replayed.head, report })
+    Ok(Recovered { products, accounts, prices, keys, books, startup, head: replayed.head, report })
 }
 
 /// Proves a whole journal as [`recover`] does, and writes nothing: a torn tail stays where it is. `check_end` says
@@ -165,6 +167,12 @@ impl Recovered {
         &self.books
     }
 
+    /// The price rules as replay left them (INV-7).
+    #[must_use]
+    pub const fn prices(&self) -> &price::PriceList {
+        &self.prices.list
+    }
+
     /// The epoch of the process that goes on from here: above every epoch in the journal.
     pub(crate) fn next_epoch(&self) -> Epoch {
         let last = self.head.partitions().iter().map(|partition| partition.epoch).max().unwrap_or_default();
@@ -176,6 +184,7 @@ struct Replay {
     slots: Slots,
     products: HashMap<ProductId, Live>,
     accounts: AccountBook,
+    prices: PriceBook,
     keys: Arc<Keys>,
     /// By partition.
     books: Vec<Books>,
@@ -193,6 +202,7 @@ impl Replay {
             slots: Slots::new(count, 1),
             products: HashMap::new(),
             accounts: AccountBook::default(),
+            prices: PriceBook::default(),
             keys: Arc::default(),
             books: vec![Books::default(); partitions],
             absorbed: BTreeMap::new(),
@@ -211,6 +221,7 @@ impl Replay {
             (Entity::Reservations, Events::Reservations(facts)) => self.apply_reservations(facts, &stored),
             (Entity::Order(id), Events::Order(facts)) => self.apply_order(id, facts, &stored),
             (Entity::Cart(id), Events::Cart(events)) => self.apply_cart(id, events, &stored),
+            (Entity::PriceRules, Events::PriceRules(events)) => self.apply_prices(events, &stored)?,
             (entity, _) => return Err(Foreign(entity).into()),
         }
         Ok(())
@@ -249,6 +260,16 @@ impl Replay {
         self.accounts.last_sequence = stored.position.sequence;
         for event in events {
             self.accounts.accounts.apply(event);
+            self.events += 1;
+        }
+        Ok(())
+    }
+
+    fn apply_prices(&mut self, events: &[price::Event], stored: &StoredTurn) -> Result<(), Gap> {
+        check_chain(stored, self.prices.last_sequence)?;
+        self.prices.last_sequence = stored.position.sequence;
+        for event in events {
+            self.prices.list.apply(event, stored.at);
             self.events += 1;
         }
         Ok(())
@@ -363,7 +384,7 @@ fn index(partition: Partition) -> usize {
     usize::from(partition.0)
 }
 
-/// A record names the one before it of the same product, or of the accounts.
+/// A record names the one before it of the same product, of the accounts, or of the price rules.
 fn check_chain(stored: &StoredTurn, last: Sequence) -> Result<(), Gap> {
     let claimed = stored.turn.previous;
     if claimed == last.0 { Ok(()) } else { Err(Gap { claimed, actual: last.0 }) }

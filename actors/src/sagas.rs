@@ -23,8 +23,7 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use holdfast_domain::idempotency::Key;
-use holdfast_domain::order::{OrderLine, TEXT_BYTES_MAX};
-use holdfast_domain::price::Price;
+use holdfast_domain::order::{OrderLine, Placed, TEXT_BYTES_MAX};
 use holdfast_domain::product::{Command, Description, Refusal as ProductRefusal};
 use holdfast_domain::saga::{self, LineRefusal, Step, Taking, Why};
 use holdfast_domain::{
@@ -41,6 +40,7 @@ use crate::keys::{Kept, KeyGuard, Keys};
 use crate::lanes::Lanes;
 use crate::outcome::{Answered, CartFacts, OrderFacts, Outcome, ReservationFacts};
 use crate::pending::Pending;
+use crate::pricing::{self, Pricing};
 use crate::record::{Entity, Events, KeyedOutcome, OrderFact, Turn};
 use crate::slots::Slots;
 use crate::turn::TurnContext;
@@ -126,6 +126,8 @@ pub(crate) struct Request {
 struct Priced {
     lines: Vec<OrderLine>,
     currency: Currency,
+    /// Before rules.
+    subtotal: Money,
     total: Money,
 }
 
@@ -257,29 +259,33 @@ impl Sagas {
         join_all(told).await;
     }
 
-    /// Snapshots of what `items` cost now, one by one and together.
-    fn price(&self, items: &[Item]) -> Result<Priced, saga::Refusal> {
+    /// Snapshots of what `items` cost now, one by one and together; without `pricing` before rules, which is never
+    /// less.
+    fn price(&self, items: &[Item], pricing: Option<&Pricing>) -> Result<Priced, saga::Refusal> {
         let mut currency = None;
+        let mut subtotal = Some(0_i64);
         let mut lines = Vec::with_capacity(items.len());
         let mut unknown = Vec::new();
         for (index, item) in items.iter().enumerate() {
-            let Some(line) = self.price_line(item) else {
+            let Some(line) = self.price_line(item, pricing) else {
                 let Item { product, variant, quantity } = *item;
                 let requested = quantity.units();
                 unknown.push(LineRefusal { index, product, variant, requested, why: Why::Unknown });
                 continue;
             };
-            let (line, of) = line;
+            let (line, before_rules, of) = line;
             if *currency.get_or_insert(of) != of {
                 return Err(saga::Refusal::MixedCurrencies);
             }
+            subtotal = subtotal.and_then(|sum| sum.checked_add(before_rules.0));
             lines.push(line);
         }
         match currency {
             Some(currency) if unknown.is_empty() => {
-                let total = lines.iter().try_fold(0_i64, |sum, line| sum.checked_add(line.total.0));
-                let total = Money(total.ok_or(saga::Refusal::QuantityOutOfRange)?);
-                Ok(Priced { lines, currency, total })
+                let subtotal = Money(subtotal.ok_or(saga::Refusal::QuantityOutOfRange)?);
+                // Rules only take off: what fits before them fits after.
+                let total = Money(lines.iter().map(|line| line.total.0).sum());
+                Ok(Priced { lines, currency, subtotal, total })
             }
             None if unknown.is_empty() => Err(saga::Refusal::CartEmpty),
             _ => Err(saga::Refusal::Lines(unknown)),
@@ -288,15 +294,22 @@ impl Sagas {
 
     /// Whether units of these items can become one order: what can never be sold together is not held together.
     fn check_confirmable(&self, items: &[Item]) -> Result<(), saga::Refusal> {
-        let priced = self.price(items)?;
+        let priced = self.price(items, None)?;
         let bytes = priced.lines.iter().map(|line| line.name.len() + line.sku.as_str().len()).sum();
         check_texts(bytes)
     }
 
-    fn price_line(&self, item: &Item) -> Option<(OrderLine, Currency)> {
+    /// What makes prices for a request of `owner` at this moment.
+    fn pricing(&self, owner: Owner, now: Timestamp) -> Option<Pricing> {
+        Pricing::of(&self.turns.directory, owner, now)
+    }
+
+    /// A line, what it costs before rules, and of which currency.
+    fn price_line(&self, item: &Item, pricing: Option<&Pricing>) -> Option<(OrderLine, Money, Currency)> {
         let info = self.turns.directory.live_card(item.product)?.info();
         let variant = info.variants.get(item.variant.index())?;
-        let price = Price::of(&info.description, variant, item.quantity);
+        let price = pricing::price(pricing, &info.description, variant, item.quantity);
+        let before_rules = price.subtotal(item.quantity);
         let line = OrderLine {
             item: *item,
             sku: variant.sku.clone(),
@@ -305,7 +318,7 @@ impl Sagas {
             total: price.total,
             breakdown: price.breakdown,
         };
-        Some((line, info.description.currency))
+        Some((line, before_rules, info.description.currency))
     }
 
     fn description(&self, product: ProductId) -> Option<Arc<Description>> {
@@ -385,6 +398,16 @@ fn check_texts(bytes: usize) -> Result<(), saga::Refusal> {
         return Ok(());
     }
     Err(saga::Refusal::TooLarge { bytes_max: u32::try_from(TEXT_BYTES_MAX).expect("it is a few KiB") })
+}
+
+/// Whether the texts of an order fit into a record. The names of rules give way first: their ids stay, and a sale is
+/// worth more than a name.
+fn check_placed(placed: &mut Placed) -> Result<(), saga::Refusal> {
+    if placed.text_bytes() > TEXT_BYTES_MAX {
+        let steps = placed.lines.iter_mut().flat_map(|line| &mut line.breakdown);
+        steps.for_each(|step| step.name = None);
+    }
+    check_texts(placed.text_bytes())
 }
 
 /// The answer to a single command.

@@ -19,6 +19,7 @@ use crate::context::Context;
 use crate::outbox::Outbox;
 use crate::outcome::Outcome;
 use crate::peers::{Start, Supervisors};
+use crate::prices::PriceBook;
 use crate::product_actor::{Ask, Look, ProductActor};
 use crate::turn::{COMMANDS_MAX, Live, TurnContext, Wish};
 
@@ -43,6 +44,7 @@ pub(crate) struct Core {
     /// The actors whose addresses are in the directory, for the sweep.
     awake: RefCell<Vec<Awake>>,
     pub(crate) accounts: RefCell<AccountBook>,
+    pub(crate) prices: RefCell<PriceBook>,
 }
 
 /// The accounts, with what the shell knows of them; used on the shard that serves their partition.
@@ -108,6 +110,7 @@ impl Shard {
             products: RefCell::new(products),
             awake: RefCell::default(),
             accounts: RefCell::new(accounts),
+            prices: RefCell::default(),
         };
         Self { core: Rc::new(core), idle, start, supervisors: None }
     }

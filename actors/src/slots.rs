@@ -17,6 +17,9 @@ const CANDIDATE_SHIFT: u32 = 40;
 /// The partition that keeps the accounts.
 pub const ACCOUNTS_PARTITION: Partition = Partition(0);
 
+/// The partition that keeps the price rules.
+pub const PRICES_PARTITION: Partition = Partition(0);
+
 /// The way from an id to its shard.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Slots {

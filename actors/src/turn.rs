@@ -7,6 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use holdfast_domain::order::Bought;
+use holdfast_domain::price::rule::NAME_BYTES_MAX;
 use holdfast_domain::product::{self, Command, Description, Event, NewProduct, Product, Refusal};
 use holdfast_domain::saga::Books;
 use holdfast_domain::{Item, Owner, ProductId, Timestamp};
@@ -20,6 +21,7 @@ use crate::directory::{Directory, SkuClaim};
 use crate::keys::{Kept, KeyGuard};
 use crate::outcome::{Answered, Inventory, Outcome, ProductFacts, Purchased, StockChange, VariantFacts};
 use crate::pending::{self, Pending};
+use crate::pricing::Pricing;
 use crate::record::{self, Entity, Events, KeyedOutcome, Turn};
 
 /// How heavy the events of one record may be before a turn of many commands begins another, by [`weight`]: with one
@@ -134,7 +136,7 @@ impl Live {
             wish => wish,
         };
         let now = shared.clock.stamp_from(key.as_ref().map(KeyGuard::claimed_at).unwrap_or_default());
-        let (result, command) = self.decide(wish);
+        let (result, command) = self.decide(wish, shared, context, now);
         let (events, refusal) = match result {
             Ok(events) => (events, None),
             Err(refusal) => (Vec::new(), Some(refusal)),
@@ -215,7 +217,13 @@ impl Live {
         Pending::new(reply, self.ticket, shared.queue.gate().clone())
     }
 
-    fn decide(&self, wish: Wish) -> (Result<Vec<Event>, Refusal>, Option<Command>) {
+    fn decide(
+        &self,
+        wish: Wish,
+        shared: &TurnContext,
+        context: &Context,
+        now: Timestamp,
+    ) -> (Result<Vec<Event>, Refusal>, Option<Command>) {
         let command = match (wish, &self.product) {
             (Wish::Create { new, skus }, None) => {
                 let decided = product::decide_create(&new);
@@ -235,7 +243,13 @@ impl Live {
             }
         };
         let product = self.product.as_ref().expect("an absent product was answered above");
-        (product.decide(&command), Some(command))
+        // Asked in the turn itself: the rules of this moment make the price, not those of the request's arrival.
+        let pricing = match command {
+            Command::Purchase { .. } => Pricing::of(&shared.directory, context.actor.owner(), now),
+            _ => None,
+        };
+        let occasion = pricing.as_ref().map(Pricing::occasion);
+        (product.decide_at(&command, occasion.as_ref()), Some(command))
     }
 
     /// Pushes one record and publishes what it changed.
@@ -402,7 +416,8 @@ fn weight(event: &Event) -> usize {
         | Event::Fulfilled { lines: held, .. }
         | Event::Canceled { lines: held, .. } => lines(held.len()),
         Event::Reheld { before, lines: held, .. } => lines(before.len() + held.len()),
-        Event::Counted { .. } | Event::Deleted | Event::Purchased { .. } => 64,
+        Event::Counted { .. } | Event::Deleted | Event::Purchased { rules: None, .. } => 64,
+        Event::Purchased { rules: Some(steps), .. } => 64 + steps.len() * (64 + NAME_BYTES_MAX),
         Event::Created { .. } | Event::Described { .. } => RECORD_WEIGHT_MAX,
     }
 }
@@ -413,7 +428,7 @@ fn weight(event: &Event) -> usize {
 ///
 /// When the event is none of a purchase, or its product is gone.
 pub(crate) fn bought(live: &Live, event: &Event, owner: Owner, at: Timestamp, sequence: Sequence) -> Bought {
-    let Event::Purchased { line, unit_price, currency, .. } = event else {
+    let Event::Purchased { line, unit_price, rules, .. } = event else {
         unreachable!("only purchases are bought")
     };
     let product = live.product.as_ref().expect("what was bought exists");
@@ -421,7 +436,7 @@ pub(crate) fn bought(live: &Live, event: &Event, owner: Owner, at: Timestamp, se
         owner,
         item: Item { product: live.id, variant: line.variant, quantity: line.quantity },
         unit_price: *unit_price,
-        currency: *currency,
+        rules: rules.clone(),
         description: Arc::clone(product.description()),
         variant: Arc::clone(&product.variants()[line.variant.index()].description),
         at,

@@ -105,6 +105,11 @@ impl Accounts {
         self.by_id.values().find(|account| account.role == Role::Admin)
     }
 
+    /// All of them, oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = &Account> {
+        self.by_id.values()
+    }
+
     /// How many accounts there are.
     #[must_use]
     pub fn len(&self) -> usize {

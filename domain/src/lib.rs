@@ -29,6 +29,7 @@ pub mod reservation;
 pub mod saga;
 
 pub mod account;
+pub mod category;
 pub mod idempotency;
 
 pub use account::Account;

@@ -30,6 +30,7 @@ mod stocktaking;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::price::Occasion;
 use crate::{Buyer, OrderId, ReservationId, Sku, Timestamp};
 
 pub use apply::apply;
@@ -108,6 +109,19 @@ impl Product {
     ///
     /// The refusals of each command; nothing has changed then.
     pub fn decide(&self, command: &Command) -> Result<Vec<Event>, Refusal> {
+        self.decide_at(command, None)
+    }
+
+    /// The same while there are rules that make prices: what is purchased costs what they say.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Product::decide`].
+    pub fn decide_at(
+        &self,
+        command: &Command,
+        occasion: Option<&Occasion<'_>>,
+    ) -> Result<Vec<Event>, Refusal> {
         match command {
             Command::Describe { description, version } => self.decide_describe(description, *version),
             Command::Delete { version } => self.decide_delete(*version),
@@ -123,7 +137,7 @@ impl Product {
             Command::Extend { reservation, deadline } => self.decide_extend(*reservation, *deadline),
             Command::Confirm { reservation, order } => self.decide_confirm(*reservation, *order),
             Command::Release { reservation, ending } => Ok(self.decide_release(*reservation, *ending)),
-            Command::Purchase { order, buyer, line } => self.decide_purchase(*order, *buyer, *line),
+            Command::Purchase { order, buyer, line } => self.decide_purchase(*order, *buyer, *line, occasion),
             Command::Fulfil { order } => Ok(self.decide_fulfil(*order)),
             Command::Cancel { order } => Ok(self.decide_cancel(*order)),
         }

@@ -14,6 +14,9 @@ impl Quantity {
     /// The most that one line may ask for.
     pub const MAX: u32 = 1_000_000;
 
+    /// One unit.
+    pub const ONE: Self = Self(1);
+
     /// A quantity, or `None` outside 1 to [`Quantity::MAX`].
     #[must_use]
     pub const fn new(units: u32) -> Option<Self> {

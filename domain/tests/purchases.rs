@@ -103,7 +103,7 @@ fn purchase() -> Bought {
         owner: ANN,
         item: item(),
         unit_price: Money(1250),
-        currency: euro(),
+        rules: None,
         description: Arc::new(description),
         variant: Arc::new(variant),
         at: NOW,

@@ -5,7 +5,7 @@ mod view;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
-use holdfast_actors::domain::Sku;
+use holdfast_actors::domain::{Owner, Sku};
 use holdfast_actors::{Answer, CartFacts, Engine, Failure};
 
 use super::caller::Caller;
@@ -28,9 +28,10 @@ pub async fn read(
     caller: Caller,
     _at_least: AtLeast,
 ) -> Result<HttpResponse, Problem> {
-    Ok(match engine.cart(context::owner(&caller)).await {
-        Ok(facts) => {
-            let (bytes, tag) = view::write(&facts, &engine);
+    let owner = context::owner(&caller);
+    let written = async { view::write(&engine.cart(owner).await?, owner, &engine).await };
+    Ok(match written.await {
+        Ok((bytes, tag)) => {
             answer::unless_unchanged(&request, &tag, || answer::json_bytes(StatusCode::OK, bytes))
         }
         Err(stopped) => answer::refused(stopped.into(), &engine, None),
@@ -51,7 +52,7 @@ pub async fn add(
     let context = context::of_write(&request, &caller, &body.0)?;
     let (item, quantity) = body.to_actors();
     let added = engine.cart_add(&context, context.actor.owner(), item, quantity).await;
-    Ok(finish(StatusCode::CREATED, added, &engine))
+    Ok(finish(StatusCode::CREATED, added, context.actor.owner(), &engine).await)
 }
 
 /// Sets a line to so many units; none takes it out.
@@ -72,7 +73,7 @@ pub async fn set(
         Some(sku) => engine.cart_set(&context, context.actor.owner(), &sku, body.to_domain(), version).await,
         None => Err(Failure::NotFound),
     };
-    Ok(finish(StatusCode::OK, changed, &engine))
+    Ok(finish(StatusCode::OK, changed, context.actor.owner(), &engine).await)
 }
 
 /// Takes a line out.
@@ -92,7 +93,7 @@ pub async fn remove(
         Some(sku) => engine.cart_remove(&context, context.actor.owner(), &sku, version).await,
         None => Err(Failure::NotFound),
     };
-    Ok(finish(StatusCode::OK, changed, &engine))
+    Ok(finish(StatusCode::OK, changed, context.actor.owner(), &engine).await)
 }
 
 /// Takes everything out.
@@ -109,12 +110,16 @@ pub async fn clear(request: HttpRequest, engine: Shop, caller: Caller) -> Result
     })
 }
 
-fn finish(status: StatusCode, done: Result<Answer<CartFacts>, Failure>, engine: &Engine) -> HttpResponse {
-    match done {
-        Ok(answer) => {
-            let (bytes, tag) = view::write(&answer.value, engine);
-            answer::tagged(answer::written(answer::json_bytes(status, bytes), &answer), &tag)
-        }
-        Err(failure) => answer::refused(failure, engine, None),
-    }
+async fn finish(
+    status: StatusCode,
+    done: Result<Answer<CartFacts>, Failure>,
+    owner: Owner,
+    engine: &Engine,
+) -> HttpResponse {
+    let shown = async {
+        let answer = done?;
+        let (bytes, tag) = view::write(&answer.value, owner, engine).await?;
+        Ok(answer::tagged(answer::written(answer::json_bytes(status, bytes), &answer), &tag))
+    };
+    shown.await.unwrap_or_else(|failure| answer::refused(failure, engine, None))
 }

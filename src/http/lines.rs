@@ -35,12 +35,16 @@ pub type RawLines = Field<Objects<RawLine, LINES_MAX>>;
 /// Checks the lines of a request: at least one, and each sku once.
 pub fn check(raw: RawLines, check: &mut Check) -> Option<Vec<Line>> {
     let has_twins = refuse_twins(&raw, check);
-    let lines = check.objects("lines", raw, |raw, check| {
+    check_each(raw, check).filter(|_| !has_twins)
+}
+
+/// The same where a sku may be in several lines.
+pub fn check_each(raw: RawLines, check: &mut Check) -> Option<Vec<Line>> {
+    check.objects("lines", raw, |raw, check| {
         let sku = check.required("sku", raw.sku);
         let quantity = check.required("quantity", raw.quantity);
         Some(Line { sku: sku?, quantity: quantity? })
-    });
-    lines.filter(|_| !has_twins)
+    })
 }
 
 /// The same for the actors.

@@ -7,7 +7,7 @@ mod lines;
 use std::borrow::Cow;
 
 use holdfast_actors::domain::product::{LimitKind, Refusal, Short};
-use holdfast_actors::domain::{ProductId, Sku, Units, saga};
+use holdfast_actors::domain::{ProductId, Sku, Units, price, saga};
 use holdfast_actors::{Engine, Failure, Overload, Refused};
 
 use super::lines::Line;
@@ -33,6 +33,7 @@ pub fn problem(failure: &Failure, engine: &Engine, asked: Asked<'_>) -> Problem 
         Failure::Refused(answer) => match &answer.value {
             Refused::Product(refusal) => by_product(refusal, engine, asked),
             Refused::Owner(refusal) => by_owner(refusal, engine, asked),
+            Refused::Prices(refusal) => by_prices(refusal),
         },
         Failure::NotFound => Problem::new(Code::NotFound, "There is no such thing here."),
         Failure::UnknownSkus(skus) => unknown_skus(skus, asked),
@@ -134,6 +135,23 @@ fn by_owner(refusal: &saga::Refusal, engine: &Engine, asked: Asked<'_>) -> Probl
         }
         Owner::TooLarge { bytes_max } => too_large(*bytes_max),
         Owner::VersionMismatch { actual, .. } => version_mismatch(*actual),
+    }
+}
+
+fn by_prices(refusal: &price::Refusal) -> Problem {
+    match refusal {
+        price::Refusal::Unknown => Problem::new(Code::NotFound, "There is no such thing here."),
+        price::Refusal::VersionMismatch { actual, .. } => version_mismatch(*actual),
+        price::Refusal::TooMany => {
+            out_of_range("", "There are at most 1 000 rules, which name at most 20 000 skus and categories.")
+        }
+        price::Refusal::OutOfBounds => out_of_range("", "A value is out of its bounds."),
+        price::Refusal::UnknownCategories(places) => {
+            let detail = Cow::Borrowed("There is no such category.");
+            let field = |place| format!("category_ids[{place}]");
+            let error = |place| FieldError { field: field(place), code: "unknown", detail: detail.clone() };
+            Problem::invalid(places.iter().map(error).collect())
+        }
     }
 }
 

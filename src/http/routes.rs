@@ -15,7 +15,7 @@ use super::json::BodyLimit;
 use super::problem::{Code, Problem};
 use super::reservations::{self, batch};
 use super::shop::EngineSlot;
-use super::{cart, inventory, login, movements, orders, products, purchase};
+use super::{cart, inventory, login, movements, orders, prices, products, purchase};
 use crate::auth::password::Passwords;
 use crate::auth::token::Keys;
 
@@ -82,6 +82,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .configure(carts)
         .configure(orders)
         .configure(reservations)
+        .configure(prices)
         .service(at("/api/v1/inventory/{sku}/adjustments").route(web::post().to(inventory::adjust)))
         .service(at("/api/v1/inventory/{sku}/counts").route(web::post().to(inventory::count)))
         .service(readable("/api/v1/inventory/{sku}/movements", movements::list))
@@ -128,6 +129,18 @@ fn reservations(config: &mut web::ServiceConfig) {
         .service(at("/api/v1/reservations/{id}/extend").route(web::post().to(reservations::extend)))
         .service(at("/api/v1/reservations/{id}/confirm").route(web::post().to(reservations::confirm)))
         .service(at("/api/v1/reservations/{id}/release").route(web::post().to(reservations::release)));
+}
+
+fn prices(config: &mut web::ServiceConfig) {
+    config
+        .service(readable("/api/v1/products/{id}/price", prices::of_product))
+        .service(at("/api/v1/quotes").route(web::post().to(prices::of_lines)))
+        .service(readable("/api/v1/price-rules", prices::list).route(web::post().to(prices::create)))
+        .service(
+            readable("/api/v1/price-rules/{id}", prices::read)
+                .route(web::put().to(prices::change))
+                .route(web::delete().to(prices::delete)),
+        );
 }
 
 fn at(path: &'static str) -> Resource {

@@ -27,6 +27,8 @@ mod order_lists;
 mod order_steps;
 mod orders;
 mod payments;
+mod price_rules;
+mod prices;
 mod reservations;
 
 mod callers;

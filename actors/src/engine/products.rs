@@ -89,7 +89,7 @@ fn into_facts(outcome: Outcome) -> ProductFacts {
 }
 
 /// The variant that a request means: the named one, or the only one.
-fn named_variant(info: &Info, sku: Option<&Sku>) -> Result<VariantNo, Failure> {
+pub(super) fn named_variant(info: &Info, sku: Option<&Sku>) -> Result<VariantNo, Failure> {
     match sku {
         Some(sku) => info.find(sku).ok_or(Failure::NotFound),
         None if info.variants.len() == 1 => Ok(VariantNo::from_index(0)),

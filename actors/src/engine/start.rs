@@ -16,9 +16,10 @@ use crate::clock::LogClock;
 use crate::directory::Directory;
 use crate::peers::{Introduce, Start};
 use crate::pending::Stopped;
+use crate::prices::PriceBook;
 use crate::recovery::Recovered;
 use crate::shard::{AccountBook, Shard};
-use crate::slots::{ACCOUNTS_PARTITION, Slots};
+use crate::slots::{ACCOUNTS_PARTITION, PRICES_PARTITION, Slots};
 use crate::supervisors::SettleDue;
 use crate::turn::{Live, PartitionState, TurnContext};
 
@@ -40,14 +41,17 @@ impl Engine {
         let slots = Slots::new(partition_count, options.shards);
         let epoch = recovered.next_epoch();
         let last = partitions.iter().map(|partition| Timestamp(partition.time_ms)).max().unwrap_or_default();
-        let Recovered { products, accounts, keys, head, mut books, mut startup, .. } = recovered;
+        let Recovered { products, accounts, prices, keys, head, mut books, mut startup, .. } = recovered;
         let (queue, committer) = Committer::start(journal, head, options.committer);
         let directory = Arc::new(Directory::default());
         let mut shares: Vec<Vec<_>> = (0..options.shards).map(|_| Vec::new()).collect();
         for live in products {
             shares[slots.shard(live.partition)].push(listed(live, &directory));
         }
+        accounts.accounts.iter().for_each(|account| directory.note_person(account));
         let mut accounts = Some(accounts);
+        directory.publish_prices(prices.list.clone(), Ticket::ZERO);
+        let mut prices = Some(prices);
         let mut shards = Vec::with_capacity(shares.len());
         for (index, products) in shares.into_iter().enumerate() {
             let is_here = |id: u128| slots.shard(slots.partition(id)) == index;
@@ -60,6 +64,7 @@ impl Engine {
                 tell: startup.tell.extract_if(.., |product, _| is_here(product.0)).collect(),
                 close: startup.close.extract_if(.., |(cart, _)| is_here(cart.0)).collect(),
             };
+            let has_prices = slots.shard(PRICES_PARTITION) == index;
             let is_accountant = slots.shard(ACCOUNTS_PARTITION) == index;
             let share = Share {
                 clock: LogClock::new(Arc::clone(&options.clock), last),
@@ -69,6 +74,7 @@ impl Engine {
                 partitions: states(&partitions, &mut books, |it| slots.shard(it) == index),
                 products,
                 accounts: accounts.take_if(|_| is_accountant).unwrap_or_default(),
+                prices: prices.take_if(|_| has_prices).unwrap_or_default(),
                 start,
             };
             shards.push(open_door(&options.hosts, options.idle, index, share));
@@ -117,6 +123,7 @@ struct Share {
     partitions: Box<[PartitionState]>,
     products: Vec<Live>,
     accounts: AccountBook,
+    prices: PriceBook,
     start: Start,
 }
 
@@ -127,9 +134,11 @@ fn open_door(hosts: &[ArbiterHandle], idle: Duration, index: usize, share: Share
         None => hosts[index % hosts.len()].clone(),
     };
     let address = Shard::start_in_arbiter(&host, move |_| {
-        let Share { clock, epoch, queue, directory, partitions, products, accounts, start } = share;
+        let Share { clock, epoch, queue, directory, partitions, products, accounts, prices, start } = share;
         let turns = TurnContext { clock, epoch, queue, directory, partitions, scratch: Vec::new().into() };
-        Shard::new(turns, products, accounts, idle, Some(start))
+        let shard = Shard::new(turns, products, accounts, idle, Some(start));
+        shard.core().prices.replace(prices);
+        shard
     });
     ShardDoor { address, own_arbiter, admitted: AtomicUsize::new(0) }
 }

@@ -31,8 +31,9 @@ enum StoredRole {
     Admin,
 }
 
+/// Stored form.
 #[derive(Serialize, Deserialize)]
-enum StoredTier {
+pub(super) enum StoredTier {
     Standard,
     Silver,
     Gold,
@@ -62,11 +63,7 @@ impl StoredAccount {
                 Role::Customer => StoredRole::Customer,
                 Role::Admin => StoredRole::Admin,
             },
-            tier: match account.tier {
-                Tier::Standard => StoredTier::Standard,
-                Tier::Silver => StoredTier::Silver,
-                Tier::Gold => StoredTier::Gold,
-            },
+            tier: StoredTier::from_domain(account.tier),
             password_hash: account.password_hash.clone(),
             created_at: account.created_at.0,
         }
@@ -81,13 +78,27 @@ impl StoredAccount {
                 StoredRole::Customer => Role::Customer,
                 StoredRole::Admin => Role::Admin,
             },
-            tier: match self.tier {
-                StoredTier::Standard => Tier::Standard,
-                StoredTier::Silver => Tier::Silver,
-                StoredTier::Gold => Tier::Gold,
-            },
+            tier: self.tier.into_domain(),
             password_hash: self.password_hash,
             created_at: Timestamp(self.created_at),
+        }
+    }
+}
+
+impl StoredTier {
+    pub(super) const fn from_domain(tier: Tier) -> Self {
+        match tier {
+            Tier::Standard => Self::Standard,
+            Tier::Silver => Self::Silver,
+            Tier::Gold => Self::Gold,
+        }
+    }
+
+    pub(super) const fn into_domain(self) -> Tier {
+        match self {
+            Self::Standard => Tier::Standard,
+            Self::Silver => Tier::Silver,
+            Self::Gold => Tier::Gold,
         }
     }
 }

@@ -1,10 +1,14 @@
 //! Stored forms of what happens to a product.
 
+use std::sync::Arc;
+
+use holdfast_domain::price::Applied;
 use holdfast_domain::product::{Event, VariantNo};
 use holdfast_domain::{Buyer, Money, OrderId, ReservationId, Timestamp, Units};
 use serde::{Deserialize, Serialize};
 
 use super::DecodeError;
+use super::order::StoredStep;
 use super::values::{
     Id, StoredDescription, StoredEnding, StoredLine, StoredReason, StoredVariant, currency, domain_lines,
     stored_lines,
@@ -41,6 +45,8 @@ pub enum ProductEvent {
     Canceled(Shipped),
     /// See [`Event::Reheld`].
     Reheld(Reheld),
+    /// See [`Event::Purchased`]: one whose price rules made.
+    PurchasedByRules(PurchasedByRules),
 }
 
 /// Where units are. Locations get numbers when there are several.
@@ -130,6 +136,13 @@ pub struct Purchased {
     currency: [u8; 3],
 }
 
+/// Stored form of a purchase with the steps that rules made.
+#[derive(Serialize, Deserialize)]
+pub struct PurchasedByRules {
+    purchased: Purchased,
+    rules: Vec<StoredStep>,
+}
+
 /// Stored form of a fulfilment and of a cancelation.
 #[derive(Serialize, Deserialize)]
 pub struct Shipped {
@@ -196,14 +209,7 @@ impl ProductEvent {
             }),
             Event::Released { reservation, lines } => Self::Released(Closed::new(*reservation, lines)),
             Event::Expired { reservation, lines } => Self::Expired(Closed::new(*reservation, lines)),
-            Event::Purchased { order, buyer, line, unit_price, currency } => Self::Purchased(Purchased {
-                location,
-                order: order.0.to_be_bytes(),
-                buyer: buyer.0.to_be_bytes(),
-                line: StoredLine::from_domain(line),
-                unit_price: unit_price.0,
-                currency: currency.bytes(),
-            }),
+            Event::Purchased { .. } => Self::purchased(event),
             Event::Fulfilled { order, lines } => Self::Fulfilled(Shipped::new(*order, lines)),
             Event::Canceled { order, lines } => Self::Canceled(Shipped::new(*order, lines)),
             Event::Reheld { from, to, buyer, before, lines, deadline, ending } => Self::Reheld(Reheld {
@@ -216,6 +222,28 @@ impl ProductEvent {
                 deadline: deadline.0,
                 ending: StoredEnding::from_domain(*ending),
             }),
+        }
+    }
+
+    /// A purchase without rules is what it was before there were any, byte for byte.
+    fn purchased(event: &Event) -> Self {
+        let Event::Purchased { order, buyer, line, unit_price, currency, rules } = event else {
+            unreachable!("only purchases are stored as purchases")
+        };
+        let purchased = Purchased {
+            location: Location::Main,
+            order: order.0.to_be_bytes(),
+            buyer: buyer.0.to_be_bytes(),
+            line: StoredLine::from_domain(line),
+            unit_price: unit_price.0,
+            currency: currency.bytes(),
+        };
+        match rules {
+            None => Self::Purchased(purchased),
+            Some(steps) => {
+                let rules = steps.iter().map(StoredStep::from_domain).collect();
+                Self::PurchasedByRules(PurchasedByRules { purchased, rules })
+            }
         }
     }
 
@@ -268,13 +296,11 @@ impl ProductEvent {
                 reservation: reservation(stored.reservation),
                 lines: domain_lines(stored.lines)?,
             },
-            Self::Purchased(stored) => Event::Purchased {
-                order: order(stored.order),
-                buyer: Buyer(u128::from_be_bytes(stored.buyer)),
-                line: stored.line.into_domain()?,
-                unit_price: Money(stored.unit_price),
-                currency: currency(stored.currency)?,
-            },
+            Self::Purchased(stored) => stored.into_domain(None)?,
+            Self::PurchasedByRules(stored) => {
+                let steps = stored.rules.into_iter().map(StoredStep::into_domain).collect();
+                stored.purchased.into_domain(Some(Arc::new(steps)))?
+            }
             Self::Fulfilled(stored) => {
                 Event::Fulfilled { order: order(stored.order), lines: domain_lines(stored.lines)? }
             }
@@ -282,6 +308,19 @@ impl ProductEvent {
                 Event::Canceled { order: order(stored.order), lines: domain_lines(stored.lines)? }
             }
             Self::Reheld(stored) => stored.into_domain()?,
+        })
+    }
+}
+
+impl Purchased {
+    fn into_domain(self, rules: Applied) -> Result<Event, DecodeError> {
+        Ok(Event::Purchased {
+            order: order(self.order),
+            buyer: Buyer(u128::from_be_bytes(self.buyer)),
+            line: self.line.into_domain()?,
+            unit_price: Money(self.unit_price),
+            currency: currency(self.currency)?,
+            rules,
         })
     }
 }

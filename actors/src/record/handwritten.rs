@@ -93,7 +93,7 @@ pub(crate) fn held(reservation: ReservationId) -> Event {
 /// A purchase of one unit.
 pub(crate) fn purchased(order: OrderId) -> Event {
     let (line, buyer): (Line, Buyer) = (one().line(), GUEST.buyer());
-    Event::Purchased { order, buyer, line, unit_price: Money(1999), currency: euro() }
+    Event::Purchased { order, buyer, line, unit_price: Money(1999), currency: euro(), rules: None }
 }
 
 /// An order of one unit, that waits for its money.

@@ -64,8 +64,9 @@ struct StoredOrderLine {
     breakdown: Vec<StoredStep>,
 }
 
+/// Stored form of a step on the way to a price.
 #[derive(Serialize, Deserialize)]
-struct StoredStep {
+pub(super) struct StoredStep {
     kind: StoredStepKind,
     rule: Option<Id>,
     name: Option<Box<str>>,
@@ -247,7 +248,7 @@ impl StoredOrderLine {
 }
 
 impl StoredStep {
-    fn from_domain(step: &Step) -> Self {
+    pub(super) fn from_domain(step: &Step) -> Self {
         Self {
             kind: match step.kind {
                 StepKind::Base => StoredStepKind::Base,
@@ -261,7 +262,7 @@ impl StoredStep {
         }
     }
 
-    fn into_domain(self) -> Step {
+    pub(super) fn into_domain(self) -> Step {
         Step {
             kind: match self.kind {
                 StoredStepKind::Base => StepKind::Base,

@@ -14,6 +14,7 @@ use crate::outcome::{
 
 use super::DecodeError;
 use super::account::StoredAccount;
+use super::price::StoredRule;
 use super::refusal::StoredRefusal;
 use super::values::{
     Id, StoredDescription, StoredHold, StoredItem, StoredLevels, StoredLine, StoredReason, StoredVariant,
@@ -56,6 +57,8 @@ pub enum StoredOutcome {
     Each(Vec<StoredOneOfMany>),
     /// See [`Outcome::Begun`].
     Begun(u64),
+    /// See [`Outcome::Rule`].
+    Rule(StoredRule),
 }
 
 /// The answer to one of many commands. Not a [`StoredOutcome`]: bytes that hold themselves can be nested as deep as a
@@ -186,6 +189,7 @@ impl StoredOutcome {
             }
             Ok(Outcome::Reservation(moment)) => Self::ReservationMoment(StoredMoment::from_domain(moment)),
             Ok(Outcome::Cart(cart)) => Self::Cart(StoredCart::from_domain(cart)),
+            Ok(Outcome::Rule(rule)) => Self::Rule(StoredRule::from_domain(rule)),
         }
     }
 
@@ -208,6 +212,7 @@ impl StoredOutcome {
             }
             Self::ReservationMoment(moment) => Outcome::Reservation(moment.into_domain()),
             Self::Cart(cart) => Outcome::Cart(Box::new(cart.into_domain()?)),
+            Self::Rule(rule) => Outcome::Rule(rule.into_domain()?),
         }))
     }
 }
@@ -227,7 +232,7 @@ impl StoredOneOfMany {
         match self {
             Self::Refused(refusal) => match refusal.into_domain() {
                 Refused::Product(refusal) => Ok(Err(refusal)),
-                Refused::Owner(_) => Err(DecodeError::Value("refusal of a product")),
+                Refused::Owner(_) | Refused::Prices(_) => Err(DecodeError::Value("refusal of a product")),
             },
             Self::StockChanged(change) => Ok(Ok(Outcome::StockChanged(without_texts(change.into_domain()?)))),
             Self::Done => Ok(Ok(Outcome::Done)),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::outcome::Refused;
 
+use super::price::StoredPriceRefusal;
 use super::values::{Id, StoredStatus};
 
 /// A stored no: first those of products, then those of owners.
@@ -96,6 +97,8 @@ pub enum StoredRefusal {
     },
     /// See [`OwnerRefusal::VersionMismatch`].
     OwnerVersionMismatch(u32, u32),
+    /// By the price list.
+    Prices(StoredPriceRefusal),
 }
 
 /// Stored form.
@@ -144,6 +147,7 @@ impl StoredRefusal {
         match refused {
             Refused::Product(refusal) => Self::from_product(refusal),
             Refused::Owner(refusal) => Self::from_owner(refusal),
+            Refused::Prices(refusal) => Self::Prices(StoredPriceRefusal::from_domain(refusal)),
         }
     }
 
@@ -200,6 +204,7 @@ impl StoredRefusal {
             Self::OwnerVersionMismatch(expected, actual) => {
                 OwnerRefusal::VersionMismatch { expected, actual }.into()
             }
+            Self::Prices(refusal) => refusal.into_domain().into(),
         }
     }
 

@@ -154,7 +154,7 @@ impl Sagas {
         let after = applied(before, &events, self.now(request));
         let items: Vec<Item> = after.lines.iter().map(|line| line.item).collect();
         // Of several currencies, or adding up to more money than there is, it could never be ordered.
-        self.price(&items).map(|_| events)
+        self.price(&items, None).map(|_| events)
     }
 
     /// Takes lines out whose product is gone: nobody can name them any more, and no order would take them.

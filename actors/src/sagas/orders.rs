@@ -13,7 +13,7 @@ use holdfast_domain::{
     Cart, CartId, Item, Millis, Money, Order, OrderId, Owner, ProductId, ReservationId, Timestamp,
 };
 
-use super::{Due, Duties, Entry, OwnerReply, Priced, Request, Sagas, check_texts};
+use super::{Due, Duties, Entry, OwnerReply, Priced, Request, Sagas, check_placed};
 use crate::context::{Context, RequestKey};
 use crate::gateway::PaymentToken;
 use crate::keys::KeyGuard;
@@ -93,7 +93,8 @@ impl Sagas {
         let deadline = now.after(placing.ttl);
         Hold::check_deadline(deadline, now)?;
         let ordered = self.ordered(placing);
-        let Priced { lines, currency, total } = self.price(&ordered.items)?;
+        let pricing = self.pricing(placing.owner, now);
+        let Priced { lines, currency, subtotal, total } = self.price(&ordered.items, pricing.as_ref())?;
         if placing.expected_total.is_some_and(|expected| expected != total) {
             return Err(saga::Refusal::PriceChanged { total });
         }
@@ -103,15 +104,15 @@ impl Sagas {
             hold: ordered.hold(id),
             lines,
             currency,
-            subtotal: total,
-            discount: Money(0),
+            subtotal,
+            discount: Money(subtotal.0 - total.0),
             total,
             email: placing.email.clone(),
             shipping_address: placing.shipping_address.clone(),
             deadline: (!placing.is_settled).then_some(deadline),
             taken_over: Vec::new(),
         };
-        check_texts(placed.text_bytes())?;
+        check_placed(&mut placed)?;
         let (taken_over, rest) = self.take_ordered(&request.context, &ordered, &placed, deadline).await?;
         placed.taken_over = taken_over;
         Ok((placed, rest))

@@ -10,7 +10,7 @@ use holdfast_domain::reservation::{Event, Reservation};
 use holdfast_domain::saga::{self, Taking};
 use holdfast_domain::{Item, Millis, Money, OrderId, Owner, ReservationId, Timestamp};
 
-use super::{Due, Entry, Facts, OwnerReply, Priced, Request, Sagas, Who, check_texts};
+use super::{Due, Entry, Facts, OwnerReply, Priced, Request, Sagas, Who, check_placed};
 use crate::Position;
 use crate::outcome::{Outcome, ReservationFacts, ReservationMoment};
 use crate::record::{Entity, Events};
@@ -112,7 +112,7 @@ impl Sagas {
             Ok(Verdict::Already) => return self.same(&mut request, id, &reservation),
             Err(refusal) => return self.refuse_reservation(&mut request, id, refusal.into()),
         }
-        let placed = match self.sold(id, &reservation) {
+        let placed = match self.sold(id, &reservation, now) {
             Ok(placed) => Arc::new(placed),
             Err(refusal) => return self.refuse_reservation(&mut request, id, refusal),
         };
@@ -213,17 +213,23 @@ impl Sagas {
         self.settle(&request.context, saga::to_each_product(&reservation.items, command)).await;
     }
 
-    /// The order that a reservation becomes, at the prices of now.
-    fn sold(&self, id: ReservationId, reservation: &Reservation) -> Result<Placed, saga::Refusal> {
-        let Priced { lines, currency, total } = self.price(&reservation.items)?;
-        let placed = Placed {
+    /// The order that a reservation becomes, at the prices that its owner meets now.
+    fn sold(
+        &self,
+        id: ReservationId,
+        reservation: &Reservation,
+        now: Timestamp,
+    ) -> Result<Placed, saga::Refusal> {
+        let pricing = self.pricing(reservation.owner, now);
+        let Priced { lines, currency, subtotal, total } = self.price(&reservation.items, pricing.as_ref())?;
+        let mut placed = Placed {
             owner: reservation.owner,
             source: Source::Reservation(id),
             hold: id,
             lines,
             currency,
-            subtotal: total,
-            discount: Money(0),
+            subtotal,
+            discount: Money(subtotal.0 - total.0),
             total,
             email: None,
             shipping_address: None,
@@ -231,7 +237,7 @@ impl Sagas {
             taken_over: Vec::new(),
         };
         // Names may have grown since the units were held.
-        check_texts(placed.text_bytes())?;
+        check_placed(&mut placed)?;
         Ok(placed)
     }
 

@@ -119,6 +119,8 @@ fn value_out_of_range_is_refused_by_name() {
         assert_refused(name, b"lamp.RED", b"lamp RED", "sku");
         assert_refused(name, b"EUR", b"eur", "currency");
     }
+    // 10 000 basis points, and one more.
+    assert_refused("price-created-seasonal", &[0x90, 0x4e], &[0x91, 0x4e], "price rule");
 }
 
 fn assert_refused(name: &str, value: &[u8], outside: &[u8], what: &str) {

@@ -34,6 +34,7 @@ macro_rules! names {
 }
 
 mod owners;
+mod prices;
 
 names!(event_name, EVENTS, Event, {
     Event::Created { .. } => "event-created",
@@ -46,7 +47,8 @@ names!(event_name, EVENTS, Event, {
     Event::Confirmed { .. } => "event-confirmed",
     Event::Released { .. } => "event-released",
     Event::Expired { .. } => "event-expired",
-    Event::Purchased { .. } => "event-purchased",
+    Event::Purchased { rules: None, .. } => "event-purchased",
+    Event::Purchased { rules: Some(_), .. } => "event-purchased-by-rules",
     Event::Fulfilled { .. } => "event-fulfilled",
     Event::Canceled { .. } => "event-canceled",
     Event::Reheld { ending: Ending::Released, .. } => "event-reheld-released",
@@ -79,6 +81,7 @@ names!(outcome_name, OUTCOMES, Outcome, {
     Outcome::Cart(_) => "outcome-cart",
     Outcome::Each(_) => "outcome-each",
     Outcome::Begun(_) => "outcome-begun",
+    Outcome::Rule(_) => "outcome-rule",
 });
 
 names!(refusal_name, REFUSALS, Refusal, {
@@ -167,6 +170,7 @@ pub(crate) fn samples() -> Vec<(String, Turn)> {
         Turn { events: Events::Product(events()), ..keyed_turn(Ok(sold())) },
     ));
     all.extend(owners::samples());
+    all.extend(prices::samples());
     all
 }
 
@@ -185,7 +189,7 @@ pub(crate) fn retired() -> Vec<(&'static str, Turn)> {
 /// The names of kinds without a sample.
 pub(crate) fn missing() -> Vec<&'static str> {
     let mut seen: BTreeSet<&'static str> = BTreeSet::new();
-    seen.extend(events().iter().chain(&later_events()).map(event_name));
+    seen.extend(events().iter().chain(&later_events()).chain([&prices::purchased()]).map(event_name));
     seen.extend(account_events().iter().map(account_event_name));
     seen.extend(outcomes().iter().map(outcome_name));
     seen.extend(refusals().iter().map(refusal_name));
@@ -193,7 +197,11 @@ pub(crate) fn missing() -> Vec<&'static str> {
     seen.extend(requests().iter().map(request_name));
     seen.extend(reasons().iter().map(reason_name));
     let all = [EVENTS, ACCOUNT_EVENTS, OUTCOMES, REFUSALS, ACTORS, REQUESTS, REASONS].concat();
-    all.into_iter().filter(|name| !seen.contains(name)).chain(owners::missing()).collect()
+    all.into_iter()
+        .filter(|name| !seen.contains(name))
+        .chain(owners::missing())
+        .chain(prices::missing())
+        .collect()
 }
 
 const PRODUCT: ProductId = ProductId(0x0192_0000_0000_7000_8000_0000_0000_00aa);
@@ -238,6 +246,7 @@ fn events() -> Vec<Event> {
             line: lines()[0],
             unit_price: Money(1_000_000_000_000),
             currency: euro(),
+            rules: None,
         },
         Event::Fulfilled { order, lines: lines() },
         Event::Canceled { order, lines: lines() },
@@ -321,6 +330,7 @@ fn outcomes() -> Vec<Outcome> {
         Outcome::Begun(AT),
     ];
     all.extend(owners::outcomes());
+    all.extend(prices::outcomes());
     all
 }
 

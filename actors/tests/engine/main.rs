@@ -60,3 +60,5 @@ mod races;
 mod payments;
 
 mod rivals;
+
+mod prices;

@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::price::Price;
+use crate::price::{Applied, Price};
 use crate::product::{Description, VariantDescription};
-use crate::{Buyer, Currency, Item, Money, OrderId, Owner, ReservationId, Timestamp};
+use crate::{Buyer, Item, Money, OrderId, Owner, ReservationId, Timestamp};
 
 use super::owners::OwnerIndex;
 use super::{Event, Order, OrderLine, Placed, Source, Status};
@@ -22,9 +22,9 @@ pub struct Bought {
     pub item: Item,
     /// For one unit.
     pub unit_price: Money,
-    /// Of the price.
-    pub currency: Currency,
-    /// The product as it was.
+    /// How rules made it of the base price.
+    pub rules: Applied,
+    /// The product as it was, and the currency of the price.
     pub description: Arc<Description>,
     /// The variant as it was.
     pub variant: Arc<VariantDescription>,
@@ -50,12 +50,12 @@ impl Bought {
     #[must_use]
     pub fn to_order(&self, id: OrderId) -> Order {
         let quantity = self.item.quantity;
-        let mut price = Price::of(&self.description, &self.variant, quantity);
+        let mut price = Price::as_applied(&self.description, &self.variant, quantity, &self.rules);
         if price.unit != self.unit_price {
-            price.unit = self.unit_price;
+            price.base_unit = self.unit_price;
             price.breakdown.clear();
         }
-        let total = self.unit_price.times(quantity);
+        let (subtotal, total) = (price.subtotal(quantity), self.unit_price.times(quantity));
         let line = OrderLine {
             item: self.item,
             sku: self.variant.sku.clone(),
@@ -69,9 +69,9 @@ impl Bought {
             source: Source::Purchase,
             hold: ReservationId(id.0),
             lines: vec![line],
-            currency: self.currency,
-            subtotal: total,
-            discount: Money(0),
+            currency: self.description.currency,
+            subtotal,
+            discount: Money(subtotal.0 - total.0),
             total,
             email: None,
             shipping_address: None,

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use crate::hold::Ending;
+use crate::price::Applied;
 use crate::{Buyer, Currency, Money, OrderId, Quantity, ReservationId, Timestamp, Units};
 
 use super::{Description, Reason, VariantDescription};
@@ -118,6 +119,8 @@ pub enum Event {
         unit_price: Money,
         /// Of the price.
         currency: Currency,
+        /// How rules made it of the base price.
+        rules: Applied,
     },
     /// The committed units of an order left the house.
     Fulfilled {

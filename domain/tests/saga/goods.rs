@@ -113,7 +113,7 @@ pub(crate) fn bought(owner: Owner, item: Item, at: Timestamp) -> Bought {
         owner,
         item,
         unit_price: UNIT_PRICE,
-        currency: euro(),
+        rules: None,
         description: Arc::new(description()),
         variant: Arc::new(variant(item.variant.0)),
         at,

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use holdfast_actors::card::Info;
+use holdfast_actors::domain::Owner;
 use holdfast_actors::domain::cart::CartLine;
 use holdfast_actors::domain::hold::{Hold, State};
 use holdfast_actors::domain::price::Price;
-use holdfast_actors::{CartFacts, Engine};
+use holdfast_actors::{CartFacts, Engine, Stopped};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -46,26 +47,34 @@ struct Held {
 }
 
 /// The cart as JSON, and its tag: version and digest, for prices and names change without the cart.
-pub(super) fn write(facts: &CartFacts, engine: &Engine) -> (Vec<u8>, String) {
-    let infos: Vec<_> = facts.lines.iter().map(|line| info(line, engine)).collect();
+///
+/// # Errors
+///
+/// [`Stopped`]: what it shows will never be durable.
+pub(super) async fn write(
+    facts: &CartFacts,
+    owner: Owner,
+    engine: &Engine,
+) -> Result<(Vec<u8>, String), Stopped> {
+    let items: Vec<_> = facts.lines.iter().map(|line| line.item).collect();
+    let prices = engine.prices_of(&items, engine.tier(owner), None).await?;
     let bytes =
-        serde_json::to_vec(&Cart::of(facts, &infos)).expect("a view has string keys and plain values");
+        serde_json::to_vec(&Cart::of(facts, &prices)).expect("a view has string keys and plain values");
     let digest = blake3::hash(&bytes).to_hex();
-    (bytes, format!("{}-{}", facts.version, &digest[..16]))
+    Ok((bytes, format!("{}-{}", facts.version, &digest[..16])))
 }
 
 impl<'a> Cart<'a> {
-    fn of(facts: &'a CartFacts, infos: &'a [Option<Arc<Info>>]) -> Self {
+    fn of(facts: &'a CartFacts, prices: &'a [Option<(Arc<Info>, Price)>]) -> Self {
         let mut lines = Vec::with_capacity(facts.lines.len());
         let (mut subtotal, mut total, mut currency) = (0_i128, 0_i128, None);
-        for (line, info) in facts.lines.iter().zip(infos) {
-            let price = info.as_deref().map(|info| price(info, line));
-            if let (Some(info), Some(price)) = (info, &price) {
+        for (line, priced) in facts.lines.iter().zip(prices) {
+            if let Some((info, price)) = priced {
                 currency.get_or_insert(info.description.currency.as_str());
-                subtotal += i128::from(price.base_unit.times(line.item.quantity).0);
+                subtotal += i128::from(price.subtotal(line.item.quantity).0);
                 total += i128::from(price.total.0);
             }
-            lines.push(Line::of(line, info.as_deref(), price));
+            lines.push(Line::of(line, priced.as_ref()));
         }
         // A cart whose sum does not fit is not let grow; what the prices of its products do later cannot be helped.
         let amount = |sum| i64::try_from(sum).unwrap_or(i64::MAX);
@@ -83,14 +92,16 @@ impl<'a> Cart<'a> {
 }
 
 impl<'a> Line<'a> {
-    fn of(line: &CartLine, info: Option<&'a Info>, price: Option<Price>) -> Self {
+    fn of(line: &CartLine, priced: Option<&'a (Arc<Info>, Price)>) -> Self {
+        let info = priced.map(|(info, _)| info);
+        let price = priced.map(|(_, price)| price);
         Self {
             sku: info.map(|info| info.variants[line.item.variant.index()].sku.as_str()),
             product_id: product_id(line.item.product),
             name: info.map(|info| &*info.description.name),
             quantity: line.item.quantity.get(),
-            unit_price: price.as_ref().map_or(0, |price| price.unit.0),
-            total: price.as_ref().map_or(0, |price| price.total.0),
+            unit_price: price.map_or(0, |price| price.unit.0),
+            total: price.map_or(0, |price| price.total.0),
             reservation: line.hold.map(Held::of),
         }
     }
@@ -104,16 +115,4 @@ impl Held {
         };
         Self { status, expires_at: Moment(hold.deadline) }
     }
-}
-
-/// What is known of a line's product; nothing once it is deleted, which its sku tells at once.
-fn info(line: &CartLine, engine: &Engine) -> Option<Arc<Info>> {
-    let item = (line.item.product, line.item.variant);
-    let info = engine.info(item.0)?;
-    let is_there = engine.find(&info.variants.get(item.1.index())?.sku) == Some(item);
-    is_there.then_some(info)
-}
-
-fn price(info: &Info, line: &CartLine) -> Price {
-    Price::of(&info.description, &info.variants[line.item.variant.index()], line.item.quantity)
 }

@@ -2,13 +2,13 @@
 
 use holdfast_actors::OrderFacts;
 use holdfast_actors::domain::order::{Cancelation, OrderLine, Payment, Source};
-use holdfast_actors::domain::price::{Step, StepKind};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::StatusWord;
 use super::number::number;
+use crate::http::prices::step::PriceStep;
 use crate::http::problem::Code;
 use crate::http::values::{self, Id};
 use crate::http::view::{self, Moment, order_id, product_id};
@@ -52,15 +52,6 @@ struct Line<'a> {
     unit_price: i64,
     total: i64,
     breakdown: Vec<PriceStep<'a>>,
-}
-
-/// A step on the way to its price.
-#[derive(Serialize)]
-struct PriceStep<'a> {
-    step: &'static str,
-    rule_id: Option<Id<values::Rule>>,
-    rule: Option<&'a str>,
-    amount: i64,
 }
 
 impl<'a> Order<'a> {
@@ -112,23 +103,6 @@ impl<'a> Line<'a> {
             unit_price: line.unit_price.0,
             total: line.total.0,
             breakdown: line.breakdown.iter().map(PriceStep::of).collect(),
-        }
-    }
-}
-
-impl<'a> PriceStep<'a> {
-    fn of(step: &'a Step) -> Self {
-        let word = match step.kind {
-            StepKind::Base => "base",
-            StepKind::Seasonal => "seasonal",
-            StepKind::Bulk => "bulk",
-            StepKind::Tier => "tier",
-        };
-        Self {
-            step: word,
-            rule_id: step.rule.map(|rule| Id::new(Uuid::from_u128(rule.0))),
-            rule: step.name.as_deref(),
-            amount: step.amount.0,
         }
     }
 }

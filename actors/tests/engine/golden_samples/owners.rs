@@ -24,6 +24,7 @@ names!(entity_name, ENTITIES, Entity, {
     Entity::Reservations => "entity-reservations",
     Entity::Order(_) => "entity-order",
     Entity::Cart(_) => "entity-cart",
+    Entity::PriceRules => "entity-price-rules",
 });
 
 names!(owner_name, OWNERS, Owner, {

@@ -111,7 +111,7 @@ pub(super) fn bought(owner: Owner, item: Item, at: Timestamp, mark: u64) -> Boug
         owner,
         item,
         unit_price: UNIT_PRICE,
-        currency: euro(),
+        rules: None,
         description: Arc::new(description),
         variant: Arc::new(variant),
         at,

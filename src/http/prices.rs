@@ -1,0 +1,14 @@
+//! Prices: the rules that make them, and what something costs.
+//!
+//! A quote is a read, whatever its method: nothing of it is journaled, and an order placed later is priced anew.
+
+mod body;
+mod moment;
+mod quotes;
+mod rules;
+pub mod step;
+mod words;
+
+pub use body::RuleBody;
+pub use quotes::{QuoteBody, of_lines, of_product};
+pub use rules::{change, create, delete, list, read};

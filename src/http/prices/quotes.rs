@@ -1,0 +1,173 @@
+//! What something would cost: `GET /products/{id}/price` and `POST /quotes`.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use holdfast_actors::Failure;
+use holdfast_actors::domain::Quantity;
+use holdfast_actors::domain::account::Tier;
+use holdfast_actors::engine::{Quote, QuoteFor, QuotedLine};
+use serde::{Deserialize, Serialize};
+
+use super::moment::When;
+use super::step::PriceStep;
+use super::words::TierWord;
+use crate::http::caller::{Caller, signed_in};
+use crate::http::check::Check;
+use crate::http::field::Field;
+use crate::http::idempotency::IdempotencyKey;
+use crate::http::json::{Body, Json};
+use crate::http::lines::{self, Line, RawLines};
+use crate::http::position::AtLeast;
+use crate::http::problem::{Code, Problem};
+use crate::http::query::Query;
+use crate::http::shop::Shop;
+use crate::http::values::{Sku, Units};
+use crate::http::{answer, context, page, products};
+
+/// What is to be quoted.
+#[derive(Debug)]
+pub struct QuoteBody {
+    lines: Vec<Line>,
+    at: Option<When>,
+    tier: Option<TierWord>,
+}
+
+/// As it came.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawQuote {
+    lines: RawLines,
+    at: Field<When>,
+    tier: Field<TierWord>,
+}
+
+/// The query for one product.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wish {
+    quantity: Option<Units>,
+    sku: Option<Sku>,
+    tier: Option<TierWord>,
+}
+
+#[derive(Serialize)]
+struct View<'a> {
+    currency: &'a str,
+    subtotal: i64,
+    discount: i64,
+    total: i64,
+    lines: Vec<LineView<'a>>,
+}
+
+#[derive(Serialize)]
+struct LineView<'a> {
+    sku: &'a str,
+    quantity: u32,
+    base_unit_price: i64,
+    unit_price: i64,
+    total: i64,
+    breakdown: Vec<PriceStep<'a>>,
+}
+
+impl Body for QuoteBody {
+    type Raw = RawQuote;
+
+    fn check(raw: RawQuote, check: &mut Check) -> Option<Self> {
+        // Several lines of one sku are several prices: nothing is held, so nothing adds up.
+        let lines = lines::check_each(raw.lines, check);
+        let at = check.optional("at", raw.at);
+        let tier = check.optional("tier", raw.tier);
+        Some(Self { lines: lines?, at: at?, tier: tier? })
+    }
+}
+
+/// Answers what some units of a product cost the caller now.
+///
+/// # Errors
+///
+/// `forbidden` for a `tier` that is not an admin's to ask; whatever is wrong with a token.
+pub async fn of_product(
+    request: HttpRequest,
+    engine: Shop,
+    path: web::Path<String>,
+    wish: Query<Wish>,
+    _at_least: AtLeast,
+) -> Result<HttpResponse, Problem> {
+    let caller = signed_in(&request)?;
+    let is_admin = caller.as_ref().is_some_and(Caller::is_admin);
+    page::only_for_admins("tier", wish.tier.is_some() && !is_admin)?;
+    let to = QuoteFor { tier: tier(&engine, caller.as_ref(), wish.tier), at: None, sees_drafts: is_admin };
+    let sku = wish.sku.as_ref().map(Sku::to_domain);
+    let quantity = wish.quantity.map_or(Quantity::ONE, Units::to_domain);
+    let quoted = async {
+        let product = products::product_id(&path).ok_or(Failure::NotFound)?;
+        engine.quote_product(product, (sku.as_ref(), quantity), to).await
+    };
+    Ok(match quoted.await {
+        Ok(quote) => answer::json(StatusCode::OK, &View::of(&quote)),
+        Err(failure) => answer::refused(failure, &engine, None),
+    })
+}
+
+/// Answers what some lines cost the caller; an admin may ask for another moment and another standing.
+///
+/// # Errors
+///
+/// `forbidden` for what is not theirs to ask; `malformed_request` for a malformed key, which is of no use here:
+/// nothing is changed.
+pub async fn of_lines(
+    request: HttpRequest,
+    engine: Shop,
+    _key: IdempotencyKey,
+    _at_least: AtLeast,
+    body: Json<QuoteBody>,
+) -> Result<HttpResponse, Problem> {
+    let caller = signed_in(&request)?;
+    let is_admin = caller.as_ref().is_some_and(Caller::is_admin);
+    let QuoteBody { lines, at, tier: asked } = &*body;
+    for (member, is_there) in [("at", at.is_some()), ("tier", asked.is_some())] {
+        if is_there && !is_admin {
+            return Err(Problem::new(Code::Forbidden, format!("Only an admin may ask for `{member}`.")));
+        }
+    }
+    let tier = tier(&engine, caller.as_ref(), *asked);
+    let to = QuoteFor { tier, at: at.map(When::to_domain), sees_drafts: is_admin };
+    Ok(match engine.quote(&lines::wanted(lines), to).await {
+        Ok(quote) => answer::json(StatusCode::OK, &View::of(&quote)),
+        Err(failure) => answer::refused_lines(&failure, &engine, lines),
+    })
+}
+
+/// The standing that was asked for, else the caller's own.
+fn tier(engine: &Shop, caller: Option<&Caller>, asked: Option<TierWord>) -> Tier {
+    match (asked, caller) {
+        (Some(word), _) => word.into(),
+        (None, Some(caller)) => engine.tier(context::owner(caller)),
+        (None, None) => Tier::Standard,
+    }
+}
+
+impl<'a> View<'a> {
+    fn of(quote: &'a Quote) -> Self {
+        Self {
+            currency: quote.currency.as_str(),
+            subtotal: quote.subtotal.0,
+            discount: quote.discount.0,
+            total: quote.total.0,
+            lines: quote.lines.iter().map(LineView::of).collect(),
+        }
+    }
+}
+
+impl<'a> LineView<'a> {
+    fn of(line: &'a QuotedLine) -> Self {
+        Self {
+            sku: line.sku.as_str(),
+            quantity: line.item.quantity.get(),
+            base_unit_price: line.price.base_unit.0,
+            unit_price: line.price.unit.0,
+            total: line.price.total.0,
+            breakdown: line.price.breakdown.iter().map(PriceStep::of).collect(),
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! `/price-rules`: made, read, changed and removed by admins.
+
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use holdfast_actors::domain::RuleId;
+use holdfast_actors::domain::price::{Kind, Off, Rule};
+use holdfast_actors::{Answer, Failure};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::body::RuleBody;
+use super::step;
+use super::words::{KindWord, TierWord};
+use crate::http::caller::{AdminCaller, Caller};
+use crate::http::cursor::Cursors;
+use crate::http::json::Json;
+use crate::http::position::AtLeast;
+use crate::http::problem::Problem;
+use crate::http::query::{Limit, Query};
+use crate::http::shop::Shop;
+use crate::http::values::{self, Id};
+use crate::http::view::Moment;
+use crate::http::{answer, context};
+
+/// The query of the list.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Filter {
+    kind: Option<KindWord>,
+    active: Option<bool>,
+    #[serde(default)]
+    sort: Sort,
+    include: Option<Include>,
+    #[serde(default)]
+    limit: Limit,
+    cursor: Option<String>,
+}
+
+/// In which order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+enum Sort {
+    #[serde(rename = "created_at")]
+    OldestFirst,
+    #[default]
+    #[serde(rename = "-created_at")]
+    NewestFirst,
+}
+
+/// What a list tells besides.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Include {
+    Total,
+}
+
+#[derive(Serialize)]
+struct Page<'a> {
+    data: Vec<View<'a>>,
+    next_cursor: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<usize>,
+}
+
+/// A rule on the wire.
+#[derive(Serialize)]
+struct View<'a> {
+    id: Id<values::Rule>,
+    name: &'a str,
+    kind: &'static str,
+    percent_off: Option<u16>,
+    amount_off: Option<i64>,
+    skus: Vec<&'a str>,
+    category_ids: Vec<Id<values::Category>>,
+    min_quantity: Option<u32>,
+    tier: Option<TierWord>,
+    starts_at: Option<Moment>,
+    ends_at: Option<Moment>,
+    priority: i32,
+    active: bool,
+    version: u32,
+    created_at: Moment,
+    updated_at: Moment,
+}
+
+/// Makes a rule.
+///
+/// # Errors
+///
+/// `malformed_request` for a malformed key; refusals of the rules are answers.
+pub async fn create(
+    request: HttpRequest,
+    engine: Shop,
+    admin: AdminCaller,
+    body: Json<RuleBody>,
+) -> Result<HttpResponse, Problem> {
+    let context = context::of_write(&request, &Caller::Admin(admin.0), &body.0)?;
+    let id = RuleId(crate::ids::make().as_u128());
+    Ok(match engine.create_rule(&context, id, body.to_actors()).await {
+        Ok(answer) => {
+            let path = format!("/api/v1/price-rules/{}", rule_id(answer.value.id));
+            answer::located(respond(StatusCode::CREATED, &answer), &path)
+        }
+        Err(failure) => answer::refused(failure, &engine, None),
+    })
+}
+
+/// Answers one rule.
+///
+/// # Errors
+///
+/// Whatever is wrong with a token.
+pub async fn read(
+    request: HttpRequest,
+    engine: Shop,
+    _admin: AdminCaller,
+    path: web::Path<String>,
+    _at_least: AtLeast,
+) -> Result<HttpResponse, Problem> {
+    let found = async {
+        let prices = engine.prices().await?;
+        parse(&path).and_then(|id| prices.value.get(id).cloned().ok_or(Failure::NotFound))
+    };
+    Ok(match found.await {
+        Ok(rule) => {
+            let whole = || answer::json(StatusCode::OK, &View::of(&rule));
+            answer::unless_unchanged(&request, &rule.version.to_string(), whole)
+        }
+        Err(failure) => answer::refused(failure, &engine, None),
+    })
+}
+
+/// Answers a page of the rules, newest first unless asked otherwise.
+///
+/// # Errors
+///
+/// `malformed_request` for a cursor that is none of this list.
+pub async fn list(
+    engine: Shop,
+    cursors: web::Data<Cursors>,
+    _admin: AdminCaller,
+    filter: Query<Filter>,
+    _at_least: AtLeast,
+) -> Result<HttpResponse, Problem> {
+    let Filter { kind, active, sort, include, limit, cursor } = &*filter;
+    let list = format!("price-rules?kind={kind:?}&active={active:?}&sort={sort:?}");
+    let last = cursor.as_ref().map(|cursor| unpack(&cursors, &list, cursor)).transpose()?;
+    let prices = match engine.prices().await {
+        Ok(prices) => prices,
+        Err(stopped) => return Ok(answer::refused(stopped.into(), &engine, None)),
+    };
+    let is_wanted = |rule: &&Arc<Rule>| {
+        kind.is_none_or(|kind| kind == kind_word(rule.terms.kind))
+            && active.is_none_or(|active| active == rule.terms.is_active)
+    };
+    let wanted = || prices.value.iter().filter(is_wanted);
+    let count = limit.get() + 1;
+    let found: Vec<&Arc<Rule>> = match sort {
+        Sort::OldestFirst => {
+            wanted().filter(|rule| last.is_none_or(|last| rule.id > last)).take(count).collect()
+        }
+        Sort::NewestFirst => {
+            wanted().rev().filter(|rule| last.is_none_or(|last| rule.id < last)).take(count).collect()
+        }
+    };
+    let shown = &found[..limit.get().min(found.len())];
+    let next = shown.last().filter(|_| found.len() > limit.get());
+    let page = Page {
+        data: shown.iter().map(|rule| View::of(rule)).collect(),
+        next_cursor: next.map(|rule| cursors.encode(&list, &rule.id.0.to_be_bytes())),
+        total: include.map(|Include::Total| wanted().count()),
+    };
+    Ok(answer::json(StatusCode::OK, &page))
+}
+
+/// Gives a rule other terms: all of them, as the body tells.
+///
+/// # Errors
+///
+/// `malformed_request` for a malformed key; refusals of the rules are answers.
+pub async fn change(
+    request: HttpRequest,
+    engine: Shop,
+    admin: AdminCaller,
+    path: web::Path<String>,
+    body: Json<RuleBody>,
+) -> Result<HttpResponse, Problem> {
+    let context = context::of_write(&request, &Caller::Admin(admin.0), &body.0)?;
+    let changed = async {
+        let id = parse(&path)?;
+        // Of several tags in `If-Match` the present one is insisted on; the turn compares it again.
+        let version = answer::version_wanted(&request, engine.rule_version(id));
+        engine.change_rule(&context, id, body.to_actors(), version).await
+    };
+    Ok(match changed.await {
+        Ok(answer) => respond(StatusCode::OK, &answer),
+        Err(failure) => answer::refused(failure, &engine, None),
+    })
+}
+
+/// Removes a rule.
+///
+/// # Errors
+///
+/// `malformed_request` for a malformed key; refusals of the rules are answers.
+pub async fn delete(
+    request: HttpRequest,
+    engine: Shop,
+    admin: AdminCaller,
+    path: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let context = context::of_write(&request, &Caller::Admin(admin.0), &())?;
+    let deleted = async {
+        let id = parse(&path)?;
+        let version = answer::version_wanted(&request, engine.rule_version(id));
+        engine.delete_rule(&context, id, version).await
+    };
+    Ok(match deleted.await {
+        Ok(answer) => answer::written(HttpResponse::NoContent().finish(), &answer),
+        Err(failure) => answer::refused(failure, &engine, None),
+    })
+}
+
+impl<'a> View<'a> {
+    fn of(rule: &'a Rule) -> Self {
+        let Rule { id, terms, version, created_at, updated_at } = rule;
+        let (min_quantity, tier) = match terms.kind {
+            Kind::Seasonal => (None, None),
+            Kind::Bulk { min_quantity } => (Some(min_quantity.get()), None),
+            Kind::Tier { tier } => (None, Some(tier.into())),
+        };
+        let (percent_off, amount_off) = match terms.off {
+            Off::Percent(points) => (Some(points), None),
+            Off::Amount(amount) => (None, Some(amount.0)),
+        };
+        Self {
+            id: rule_id(*id),
+            name: &terms.name,
+            kind: step::word(terms.kind.step()),
+            percent_off,
+            amount_off,
+            skus: terms.skus.iter().map(|sku| sku.as_str()).collect(),
+            category_ids: terms.categories.iter().map(|id| Id::new(Uuid::from_u128(id.0))).collect(),
+            min_quantity,
+            tier,
+            starts_at: terms.starts_at.map(Moment),
+            ends_at: terms.ends_at.map(Moment),
+            priority: terms.priority,
+            active: terms.is_active,
+            version: *version,
+            created_at: Moment(*created_at),
+            updated_at: Moment(*updated_at),
+        }
+    }
+}
+
+fn respond(status: StatusCode, answer: &Answer<Arc<Rule>>) -> HttpResponse {
+    let response = answer::json(status, &View::of(&answer.value));
+    answer::tagged(answer::written(response, answer), &answer.value.version.to_string())
+}
+
+/// The rule that a path names; text that is no id names nothing.
+fn parse(path: &str) -> Result<RuleId, Failure> {
+    let id = Id::<values::Rule>::parse(path).ok_or(Failure::NotFound)?;
+    Ok(RuleId(id.uuid().as_u128()))
+}
+
+fn unpack(cursors: &Cursors, list: &str, cursor: &str) -> Result<RuleId, Problem> {
+    let payload = cursors.decode(list, cursor)?;
+    let id = payload.try_into().expect("a cursor that passed its check was packed here");
+    Ok(RuleId(u128::from_be_bytes(id)))
+}
+
+fn rule_id(id: RuleId) -> Id<values::Rule> {
+    Id::new(Uuid::from_u128(id.0))
+}
+
+const fn kind_word(kind: Kind) -> KindWord {
+    match kind {
+        Kind::Seasonal => KindWord::Seasonal,
+        Kind::Bulk { .. } => KindWord::Bulk,
+        Kind::Tier { .. } => KindWord::Tier,
+    }
+}
