@@ -26,6 +26,7 @@ pub mod page;
 pub mod query;
 
 pub mod cart;
+pub mod categories;
 pub mod health;
 pub mod inventory;
 pub mod login;

@@ -23,6 +23,10 @@ pub struct Card {
     pub partition: Partition,
     info: RwLock<Arc<Info>>,
     figures: Figures,
+    /// What lists were last told: [`Card::listed_as`].
+    listed: AtomicU64,
+    /// Whether the catalogue is going to look here anyway.
+    is_noted: AtomicBool,
 }
 
 /// The part that seldom changes.
@@ -95,6 +99,8 @@ impl Card {
         last_sequence: Sequence,
     ) -> Self {
         let card = Self {
+            listed: AtomicU64::new(0),
+            is_noted: AtomicBool::new(false),
             id,
             partition,
             info: RwLock::new(Arc::new(Info::of(product))),
@@ -160,6 +166,35 @@ impl Card {
         self.figures.read(|figures| figures.is_deleted.load(Ordering::Relaxed))
     }
 
+    /// Whether units of any variant are available.
+    #[must_use]
+    pub fn is_in_stock(&self) -> bool {
+        self.figures
+            .read(|figures| figures.variants.iter().any(|cells| cells.available.load(Ordering::Relaxed) > 0))
+    }
+
+    /// Whether lists were told of the product as it is: its description, and whether it is in stock.
+    pub(crate) fn is_listed_as(&self, product: &Product) -> bool {
+        let is_in_stock = product.variants().iter().any(|variant| variant.levels.available.0 > 0);
+        self.listed.load(Ordering::Relaxed) == listed_as(product.version(), is_in_stock)
+    }
+
+    /// Notes that lists are told of the product as the card shows it. Only its one writer calls this.
+    pub(crate) fn note_listed(&self) {
+        self.listed.store(listed_as(self.info().version, self.is_in_stock()), Ordering::Relaxed);
+    }
+
+    /// Sets the mark that the catalogue is going to look here; true when it was not set. What was published before is
+    /// seen by whoever takes the mark away.
+    pub(crate) fn mark(&self) -> bool {
+        !self.is_noted.swap(true, Ordering::AcqRel)
+    }
+
+    /// Takes the mark away, before the look.
+    pub(crate) fn unmark(&self) {
+        self.is_noted.swap(false, Ordering::AcqRel);
+    }
+
     /// Everything that can be seen of the product, and the ticket that must be durable before it is shown.
     #[must_use]
     pub fn facts(&self) -> Option<(ProductFacts, Ticket)> {
@@ -185,6 +220,10 @@ impl Card {
         };
         Some((facts, snapshot.ticket))
     }
+}
+
+fn listed_as(version: u32, is_in_stock: bool) -> u64 {
+    u64::from(version) << 1 | u64::from(is_in_stock)
 }
 
 impl Info {

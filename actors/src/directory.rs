@@ -18,6 +18,8 @@ use holdfast_domain::{AccountId, Buyer, Owner, ProductId, Sku};
 use holdfast_persistence::Ticket;
 
 use crate::card::Card;
+use crate::catalogue::Catalogue;
+use crate::listing::{Listings, Relisting};
 use crate::product_actor::ProductActor;
 
 /// The one map of the process.
@@ -35,6 +37,8 @@ pub struct Directory {
     prices: RwLock<Arc<Published<PriceList>>>,
     /// Whether any of them is active: a shop without rules asks no more than this.
     has_price_rules: AtomicBool,
+    listings: Listings,
+    catalogue: Arc<Catalogue>,
 }
 
 /// What everybody's requests ask of an account.
@@ -135,7 +139,8 @@ impl Directory {
         for variant in &card.info().variants {
             self.skus.insert(variant.sku.clone(), card.id);
         }
-        self.enter(card);
+        self.enter(Arc::clone(&card));
+        self.relist(Some(Relisting::first()), Some(&card), Ticket::ZERO);
     }
 
     /// Enters a product; its skus are claimed already.
@@ -215,7 +220,21 @@ impl Directory {
 
     /// Publishes the categories after a turn.
     pub(crate) fn publish_categories(&self, value: Categories, ticket: Ticket) {
-        *self.categories.write().expect("a panic aborts the process") = Arc::new(Published { value, ticket });
+        let published = Arc::new(Published { value, ticket });
+        // First the lists: a product is listed in a category only after that was published.
+        self.catalogue.note_categories(Arc::clone(&published));
+        *self.categories.write().expect("a panic aborts the process") = published;
+    }
+
+    /// Who is listed where.
+    pub(crate) const fn listings(&self) -> &Listings {
+        &self.listings
+    }
+
+    /// What lists are made of.
+    #[must_use]
+    pub const fn catalogue(&self) -> &Arc<Catalogue> {
+        &self.catalogue
     }
 
     /// All price rules, as they are now.

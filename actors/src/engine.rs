@@ -4,6 +4,8 @@
 //! nothing about stock.
 
 mod carts;
+mod catalogue;
+mod categories;
 mod orders;
 mod people;
 mod prices;
@@ -41,6 +43,7 @@ use crate::slots::Slots;
 use crate::turn::{Reply, Wish};
 
 pub use carts::CartItem;
+pub use catalogue::ProductPage;
 pub use orders::{Basket, NewOrder, OrderFilter, Wanted};
 pub use prices::{Quote, QuoteFor, QuotedLine};
 pub use purchase::Offer;

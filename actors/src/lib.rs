@@ -4,8 +4,8 @@
 //! answered only when it is durable. The crate knows nothing of HTTP or JSON; `src` calls [`Engine`].
 //!
 //! Read in this order: the values that go in and out (`context`, `outcome`, `position`), the parts of a turn
-//! (`clock`, `pending`, `keys`, `card`, `directory`, `pricing`), the actors (`shard`, `product_actor`, `accounts`,
-//! `prices`), those who
+//! (`clock`, `pending`, `keys`, `card`, `directory`, `listing`, `catalogue`, `pricing`), the actors (`shard`,
+//! `product_actor`, `accounts`, `categories`, `prices`), those who
 //! own units (`sagas` and the `supervisors` that run them), what goes to disk and comes back (`record`, `recovery`,
 //! `ledger`, `history`), and the door (`engine`).
 
@@ -20,7 +20,12 @@ pub mod pending;
 pub mod card;
 pub mod directory;
 
+mod listing;
+
+pub mod catalogue;
+
 mod accounts;
+mod categories;
 mod outbox;
 mod prices;
 mod pricing;

@@ -9,8 +9,8 @@ use holdfast_domain::product::{
     self, Description, Levels, MovementKind, Reason, VariantDescription, VariantNo,
 };
 use holdfast_domain::{
-    Account, Cart, CartId, Currency, Hold, Money, Order, OrderId, ProductId, Quantity, Reservation,
-    ReservationId, Sku, Timestamp, Units, saga,
+    Account, Cart, CartId, Category, Currency, Hold, Money, Order, OrderId, ProductId, Quantity, Reservation,
+    ReservationId, Sku, Timestamp, Units, category, saga,
 };
 
 use crate::Position;
@@ -27,6 +27,8 @@ pub enum Refused {
     Owner(saga::Refusal),
     /// By the price list.
     Prices(price::Refusal),
+    /// By the categories.
+    Category(category::Refusal),
 }
 
 /// A yes.
@@ -61,6 +63,8 @@ pub enum Outcome {
     Cart(Box<CartFacts>),
     /// The price rule as it was then.
     Rule(Arc<Rule>),
+    /// The category as it is now.
+    Category(Box<Category>),
 }
 
 /// The part of a reservation that changes, at one moment.
@@ -251,6 +255,12 @@ impl OrderFacts {
 impl From<product::Refusal> for Refused {
     fn from(refusal: product::Refusal) -> Self {
         Self::Product(refusal)
+    }
+}
+
+impl From<category::Refusal> for Refused {
+    fn from(refusal: category::Refusal) -> Self {
+        Self::Category(refusal)
     }
 }
 

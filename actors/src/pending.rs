@@ -37,6 +37,11 @@ impl<T> Pending<T> {
         self.value
     }
 
+    /// The same, resting on `ticket` as well.
+    pub(crate) fn resting_on(self, ticket: Ticket) -> Self {
+        Self { ticket: self.ticket.max(ticket), ..self }
+    }
+
     /// Whether opening it would not wait: it is durable, or never will be.
     pub(crate) fn is_decided(&self) -> bool {
         self.ticket == never() || self.gate.is_durable(self.ticket)

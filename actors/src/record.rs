@@ -6,6 +6,7 @@
 
 mod account;
 mod cart;
+mod category;
 mod event;
 mod order;
 mod outcome;
@@ -22,8 +23,8 @@ use std::sync::Arc;
 use holdfast_domain::order::Placed;
 use holdfast_domain::{
     AccountId, CartId, OrderId, ProductId, ReservationId, Timestamp, account as domain_account,
-    cart as domain_cart, idempotency, order as domain_order, price as domain_price, product,
-    reservation as domain_reservation,
+    cart as domain_cart, category as domain_category, idempotency, order as domain_order,
+    price as domain_price, product, reservation as domain_reservation,
 };
 use holdfast_persistence::{Record, RecordHeader};
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,7 @@ use crate::outcome::Answered;
 use crate::{Position, context};
 
 use self::cart::CartEvent;
+use self::category::CategoryEvent;
 use self::order::OrderEvent;
 use self::price::PriceEvent;
 use self::reservation::ReservationFact;
@@ -84,6 +86,8 @@ pub enum Entity {
     Cart(CartId),
     /// The price rules.
     PriceRules,
+    /// The categories.
+    Categories,
 }
 
 /// The facts of one turn.
@@ -101,6 +105,8 @@ pub enum Events {
     Cart(Vec<domain_cart::Event>),
     /// Of the price rules.
     PriceRules(Vec<domain_price::Event>),
+    /// Of the categories.
+    Categories(Vec<domain_category::Event>),
 }
 
 /// A fact of an order.
@@ -171,6 +177,7 @@ enum EntityV1 {
     Order([u8; 16]),
     Cart([u8; 16]),
     PriceRules,
+    Categories,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -188,6 +195,7 @@ enum EventsV1 {
     Order(Vec<OrderEvent>),
     Cart(Vec<CartEvent>),
     PriceRules(Vec<PriceEvent>),
+    Categories(Vec<CategoryEvent>),
 }
 
 impl StoredTurn {
@@ -272,6 +280,7 @@ impl EntityV1 {
             Entity::Order(OrderId(id)) => Self::Order(id.to_be_bytes()),
             Entity::Cart(CartId(id)) => Self::Cart(id.to_be_bytes()),
             Entity::PriceRules => Self::PriceRules,
+            Entity::Categories => Self::Categories,
         }
     }
 
@@ -283,6 +292,7 @@ impl EntityV1 {
             Self::Order(id) => Entity::Order(OrderId(u128::from_be_bytes(id))),
             Self::Cart(id) => Entity::Cart(CartId(u128::from_be_bytes(id))),
             Self::PriceRules => Entity::PriceRules,
+            Self::Categories => Entity::Categories,
         }
     }
 }
@@ -301,6 +311,9 @@ impl EventsV1 {
             Events::Cart(events) => Self::Cart(events.iter().map(CartEvent::from_domain).collect()),
             Events::PriceRules(events) => {
                 Self::PriceRules(events.iter().map(PriceEvent::from_domain).collect())
+            }
+            Events::Categories(events) => {
+                Self::Categories(events.iter().map(CategoryEvent::from_domain).collect())
             }
         }
     }
@@ -324,6 +337,9 @@ impl EventsV1 {
             }
             Self::PriceRules(events) => {
                 Events::PriceRules(events.into_iter().map(PriceEvent::into_domain).collect::<Result<_, _>>()?)
+            }
+            Self::Categories(events) => {
+                Events::Categories(events.into_iter().map(CategoryEvent::into_domain).collect())
             }
         })
     }

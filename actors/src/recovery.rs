@@ -15,12 +15,14 @@ use holdfast_domain::hold::State;
 use holdfast_domain::product::invariant::{self, Violation};
 use holdfast_domain::saga::{self, Books, Unmet};
 use holdfast_domain::{
-    CartId, OrderId, Product, ProductId, ReservationId, Sku, account, cart, price, product, reservation,
+    CartId, OrderId, Product, ProductId, ReservationId, Sku, account, cart, category, price, product,
+    reservation,
 };
 use holdfast_persistence::{
     self as persistence, Cause, Cut, Epoch, FrameSource, Head, Partition, Record, Replayed, Sequence, Store,
 };
 
+use crate::categories::CategoryBook;
 use crate::keys::Keys;
 use crate::prices::PriceBook;
 use crate::record::{Entity, Events, OrderFact, StoredTurn};
@@ -33,6 +35,7 @@ pub struct Recovered {
     pub(crate) products: Vec<Live>,
     pub(crate) accounts: AccountBook,
     pub(crate) prices: PriceBook,
+    pub(crate) categories: CategoryBook,
     pub(crate) keys: Arc<Keys>,
     /// Reservations, orders and carts, by partition.
     pub(crate) books: Vec<Books>,
@@ -126,9 +129,10 @@ pub fn recover<S: Store + ?Sized>(store: &mut S) -> Result<Recovered, Error> {
     let replayed = store.recover(head, &mut |record| replay.take(record))?;
     let startup = replay.finish()?;
     let report = replay.report(&replayed, started.elapsed());
-    let Replay { products, accounts, prices, keys, books, .. } = replay;
+    let Replay { products, accounts, prices, categories, keys, books, .. } = replay;
     let products = products.into_values().filter(|live| live.product.is_some()).collect();
-    Ok(Recovered { products, accounts, prices, keys, books, startup, head: replayed.head, report })
+    let head = replayed.head;
+    Ok(Recovered { products, accounts, prices, categories, keys, books, startup, head, report })
 }
 
 /// Proves a whole journal as [`recover`] does, and writes nothing: a torn tail stays where it is. `check_end` says
@@ -185,6 +189,7 @@ struct Replay {
     products: HashMap<ProductId, Live>,
     accounts: AccountBook,
     prices: PriceBook,
+    categories: CategoryBook,
     keys: Arc<Keys>,
     /// By partition.
     books: Vec<Books>,
@@ -203,6 +208,7 @@ impl Replay {
             products: HashMap::new(),
             accounts: AccountBook::default(),
             prices: PriceBook::default(),
+            categories: CategoryBook::default(),
             keys: Arc::default(),
             books: vec![Books::default(); partitions],
             absorbed: BTreeMap::new(),
@@ -222,6 +228,7 @@ impl Replay {
             (Entity::Order(id), Events::Order(facts)) => self.apply_order(id, facts, &stored),
             (Entity::Cart(id), Events::Cart(events)) => self.apply_cart(id, events, &stored),
             (Entity::PriceRules, Events::PriceRules(events)) => self.apply_prices(events, &stored)?,
+            (Entity::Categories, Events::Categories(events)) => self.apply_categories(events, &stored)?,
             (entity, _) => return Err(Foreign(entity).into()),
         }
         Ok(())
@@ -270,6 +277,16 @@ impl Replay {
         self.prices.last_sequence = stored.position.sequence;
         for event in events {
             self.prices.list.apply(event, stored.at);
+            self.events += 1;
+        }
+        Ok(())
+    }
+
+    fn apply_categories(&mut self, events: &[category::Event], stored: &StoredTurn) -> Result<(), Gap> {
+        check_chain(stored, self.categories.last_sequence)?;
+        self.categories.last_sequence = stored.position.sequence;
+        for event in events {
+            self.categories.categories.apply(event, stored.at);
             self.events += 1;
         }
         Ok(())
@@ -368,6 +385,10 @@ impl Replay {
         for live in self.products.values() {
             let Some(product) = &live.product else { continue };
             invariant::check(product).map_err(|violation| law(live.id, violation))?;
+            if self.categories.categories.check_listing(&product.description().category_ids).is_err() {
+                let found = String::from("it is listed in a category that does not exist");
+                return Err(Error::Law { law: "known categories", whose: name(live.id), found });
+            }
             for variant in product.variants() {
                 let sku = &variant.description.sku;
                 if skus.insert(sku, live.id).is_some() {

@@ -15,6 +15,7 @@ use holdfast_domain::{Product, ProductId};
 use holdfast_persistence::{Partition, Sequence, Ticket};
 use tokio::sync::oneshot;
 
+use crate::categories::CategoryBook;
 use crate::context::Context;
 use crate::outbox::Outbox;
 use crate::outcome::Outcome;
@@ -45,6 +46,15 @@ pub(crate) struct Core {
     awake: RefCell<Vec<Awake>>,
     pub(crate) accounts: RefCell<AccountBook>,
     pub(crate) prices: RefCell<PriceBook>,
+    pub(crate) categories: RefCell<CategoryBook>,
+}
+
+/// What one shard keeps for the whole shop; empty on the others.
+#[derive(Default)]
+pub(crate) struct OfficeBooks {
+    pub(crate) accounts: AccountBook,
+    pub(crate) prices: PriceBook,
+    pub(crate) categories: CategoryBook,
 }
 
 /// The accounts, with what the shell knows of them; used on the shard that serves their partition.
@@ -99,7 +109,7 @@ impl Shard {
     pub(crate) fn new(
         turns: TurnContext,
         products: Vec<Live>,
-        accounts: AccountBook,
+        books: OfficeBooks,
         idle: Duration,
         start: Option<Start>,
     ) -> Self {
@@ -109,8 +119,9 @@ impl Shard {
             turns: Rc::new(turns),
             products: RefCell::new(products),
             awake: RefCell::default(),
-            accounts: RefCell::new(accounts),
-            prices: RefCell::default(),
+            accounts: RefCell::new(books.accounts),
+            prices: RefCell::new(books.prices),
+            categories: RefCell::new(books.categories),
         };
         Self { core: Rc::new(core), idle, start, supervisors: None }
     }
@@ -341,7 +352,7 @@ mod tests {
         let card = Arc::new(Card::new(LAMP, Partition(0), product, Ticket::ZERO, Sequence(1)));
         turns.directory.restore(Arc::clone(&card));
         live.card = Some(card);
-        let shard = Shard::new(turns, vec![live], AccountBook::default(), Duration::from_secs(60), None);
+        let shard = Shard::new(turns, vec![live], OfficeBooks::default(), Duration::from_secs(60), None);
         Rc::clone(shard.core())
     }
 }

@@ -19,7 +19,10 @@ use crate::clock::LogClock;
 use crate::context::Context;
 use crate::directory::{Directory, SkuClaim};
 use crate::keys::{Kept, KeyGuard};
-use crate::outcome::{Answered, Inventory, Outcome, ProductFacts, Purchased, StockChange, VariantFacts};
+use crate::listing::{Listing, Relisting};
+use crate::outcome::{
+    Answered, Inventory, Outcome, ProductFacts, Purchased, Refused, StockChange, VariantFacts,
+};
 use crate::pending::{self, Pending};
 use crate::pricing::Pricing;
 use crate::record::{self, Entity, Events, KeyedOutcome, Turn};
@@ -51,6 +54,13 @@ pub(crate) enum Wish {
 
 /// Makes a new description from the present one.
 pub(crate) type Edit = Box<dyn FnOnce(&Description) -> Description + Send>;
+
+impl Wish {
+    /// Whether it may say in which categories the product is listed.
+    const fn is_description(&self) -> bool {
+        matches!(self, Self::Create { .. } | Self::Edit { .. } | Self::Do(Command::Describe { .. }))
+    }
+}
 
 /// What comes back from a turn, before it is unsealed.
 #[derive(Clone, PartialEq, Debug)]
@@ -136,7 +146,10 @@ impl Live {
             wish => wish,
         };
         let now = shared.clock.stamp_from(key.as_ref().map(KeyGuard::claimed_at).unwrap_or_default());
-        let (result, command) = self.decide(wish, shared, context, now);
+        // Held until the product is published: no category goes meanwhile that it is listed in.
+        let listing = wish.is_description().then(|| shared.directory.hold_listing());
+        let pricing = Self::pricing(&wish, shared, context, now);
+        let (result, command) = self.decide(wish, listing.as_ref(), pricing.as_ref());
         let (events, refusal) = match result {
             Ok(events) => (events, None),
             Err(refusal) => (Vec::new(), Some(refusal)),
@@ -147,14 +160,15 @@ impl Live {
         let leaves_record = !events.is_empty() || key.is_some();
         let position = leaves_record.then(|| shared.next_position(self.partition));
         let answered = match refusal {
-            Some(refusal) => Err(refusal.into()),
+            Some(refusal) => Err(refusal),
             None => Ok(self.outcome(&events, command.as_ref(), position, now)),
         };
         if let Some(position) = position {
             let key = key.map(|key| (key, &answered));
             self.record(shared, Entry { context, events, key, position, now });
         }
-        self.seal(shared, answered, position)
+        let rests_on = listing.map(|listing| listing.ticket()).unwrap_or_default();
+        self.seal(shared, answered, position).resting_on(rests_on)
     }
 
     /// Answers many commands, each on its own, with as few records as they fit in; a key is settled in the last.
@@ -217,23 +231,34 @@ impl Live {
         Pending::new(reply, self.ticket, shared.queue.gate().clone())
     }
 
+    /// Asked in the turn itself: the rules of this moment make the price, not those of the request's arrival.
+    fn pricing(wish: &Wish, shared: &TurnContext, context: &Context, now: Timestamp) -> Option<Pricing> {
+        match wish {
+            Wish::Do(Command::Purchase { .. }) => Pricing::of(&shared.directory, context.actor.owner(), now),
+            _ => None,
+        }
+    }
+
     fn decide(
         &self,
         wish: Wish,
-        shared: &TurnContext,
-        context: &Context,
-        now: Timestamp,
-    ) -> (Result<Vec<Event>, Refusal>, Option<Command>) {
+        listing: Option<&Listing<'_>>,
+        pricing: Option<&Pricing>,
+    ) -> (Result<Vec<Event>, Refused>, Option<Command>) {
+        let check = |listed: &Description| listing.map_or(Ok(()), |it| it.check(&listed.category_ids));
         let command = match (wish, &self.product) {
             (Wish::Create { new, skus }, None) => {
-                let decided = product::decide_create(&new);
+                let mut decided = product::decide_create(&new).map_err(Refused::from);
+                if let (Ok(_), Err(refusal)) = (&decided, check(&new.description)) {
+                    decided = Err(refusal.into());
+                }
                 if decided.is_ok() {
                     skus.keep();
                 }
                 return (decided, None);
             }
-            (Wish::Create { .. }, Some(_)) => return (Err(Refusal::InvalidState), None),
-            (_, None) => return (Err(Refusal::UnknownProduct), None),
+            (Wish::Create { .. }, Some(_)) => return (Err(Refusal::InvalidState.into()), None),
+            (_, None) => return (Err(Refusal::UnknownProduct.into()), None),
             (Wish::Edit { version, edit }, Some(product)) => {
                 Command::Describe { description: Arc::new(edit(product.description())), version }
             }
@@ -243,13 +268,14 @@ impl Live {
             }
         };
         let product = self.product.as_ref().expect("an absent product was answered above");
-        // Asked in the turn itself: the rules of this moment make the price, not those of the request's arrival.
-        let pricing = match command {
-            Command::Purchase { .. } => Pricing::of(&shared.directory, context.actor.owner(), now),
-            _ => None,
-        };
-        let occasion = pricing.as_ref().map(Pricing::occasion);
-        (product.decide_at(&command, occasion.as_ref()), Some(command))
+        let occasion = pricing.map(Pricing::occasion);
+        let mut decided = product.decide_at(&command, occasion.as_ref()).map_err(Refused::from);
+        if let (Ok(_), Command::Describe { description, .. }) = (&decided, &command)
+            && let Err(refusal) = check(description)
+        {
+            decided = Err(refusal.into());
+        }
+        (decided, Some(command))
     }
 
     /// Pushes one record and publishes what it changed.
@@ -272,6 +298,7 @@ impl Live {
         };
         self.ticket = shared.push(position, now, &turn);
         self.last_sequence = position.sequence;
+        let relisting = Relisting::of(self.card.as_ref(), self.product.as_ref());
         match (&self.card, &self.product) {
             (Some(card), product) => {
                 card.publish(product.as_ref(), self.ticket, self.last_sequence);
@@ -289,6 +316,7 @@ impl Live {
             }
             (None, None) => {}
         }
+        shared.directory.relist(relisting, self.card.as_ref(), self.ticket);
         // After the card: whoever has the answer, even by a retry, also sees what it speaks of.
         if let Some((key, answered)) = key {
             key.settle(Kept { answered: answered.clone(), position, ticket: self.ticket }, now);

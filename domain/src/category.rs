@@ -64,14 +64,10 @@ pub enum Event {
 pub enum Refusal {
     /// There is no such category.
     Unknown,
-    /// There is no such category to be its parent.
-    UnknownParent,
-    /// Another one has this slug.
-    SlugTaken,
-    /// Its parent would be itself or one of its descendants.
-    Cycle,
-    /// The tree would be deeper than [`DEPTH_MAX`].
-    TooDeep,
+    /// It has no place in the tree as it is described: every reason there is.
+    Misplaced(Vec<Misfit>),
+    /// A product would be listed in categories that do not exist; their places in its list.
+    NotListable(Vec<usize>),
     /// There are [`CATEGORIES_MAX`] already.
     TooMany,
     /// It has children, or something is listed in it.
@@ -83,6 +79,19 @@ pub enum Refusal {
         /// What it is.
         actual: u32,
     },
+}
+
+/// Why a category has no place in the tree.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Misfit {
+    /// Another one has this slug.
+    SlugTaken,
+    /// There is no such category to be its parent.
+    UnknownParent,
+    /// Its parent would be itself or one of its descendants.
+    Cycle,
+    /// The tree would be deeper than [`DEPTH_MAX`].
+    TooDeep,
 }
 
 /// All categories.
@@ -98,7 +107,7 @@ impl Categories {
     ///
     /// # Errors
     ///
-    /// [`Refusal::TooMany`], [`Refusal::SlugTaken`], [`Refusal::UnknownParent`], [`Refusal::TooDeep`].
+    /// [`Refusal::TooMany`], [`Refusal::Misplaced`].
     pub fn decide_create(&self, id: CategoryId, description: Description) -> Result<Event, Refusal> {
         if self.by_id.len() >= CATEGORIES_MAX {
             return Err(Refusal::TooMany);
@@ -111,8 +120,7 @@ impl Categories {
     ///
     /// # Errors
     ///
-    /// [`Refusal::Unknown`], [`Refusal::VersionMismatch`], [`Refusal::Cycle`], and those of
-    /// [`Categories::decide_create`].
+    /// [`Refusal::Unknown`], [`Refusal::VersionMismatch`], [`Refusal::Misplaced`].
     pub fn decide_describe(
         &self,
         id: CategoryId,
@@ -122,9 +130,6 @@ impl Categories {
         let present = self.checked(id, version)?;
         if present.description == description {
             return Ok(None);
-        }
-        if description.parent.is_some_and(|parent| self.is_within(parent, id)) {
-            return Err(Refusal::Cycle);
         }
         self.check_place(id, &description)?;
         Ok(Some(Event::Described { id, description }))
@@ -169,6 +174,17 @@ impl Categories {
             }
             Event::Deleted { id } => drop(self.leave(*id)),
         }
+    }
+
+    /// Whether a product may be listed in all of `ids`.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::NotListable`], naming every one that does not exist.
+    pub fn check_listing(&self, ids: &[CategoryId]) -> Result<(), Refusal> {
+        let is_unknown = |(_, id): &(usize, &CategoryId)| self.get(**id).is_none();
+        let unknown: Vec<usize> = ids.iter().enumerate().filter(is_unknown).map(|(place, _)| place).collect();
+        if unknown.is_empty() { Ok(()) } else { Err(Refusal::NotListable(unknown)) }
     }
 
     /// The category of that id.
@@ -240,17 +256,24 @@ impl Categories {
     }
 
     fn check_place(&self, id: CategoryId, description: &Description) -> Result<(), Refusal> {
+        let mut misfits = Vec::new();
         if self.by_slug.get(&description.slug).is_some_and(|other| *other != id) {
-            return Err(Refusal::SlugTaken);
+            misfits.push(Misfit::SlugTaken);
         }
-        let Some(parent) = description.parent else { return Ok(()) };
+        if let Some(parent) = description.parent {
+            misfits.extend(self.misfit_under(parent, id));
+        }
+        if misfits.is_empty() { Ok(()) } else { Err(Refusal::Misplaced(misfits)) }
+    }
+
+    fn misfit_under(&self, parent: CategoryId, id: CategoryId) -> Option<Misfit> {
+        if parent == id || self.is_within(parent, id) {
+            return Some(Misfit::Cycle);
+        }
         if self.get(parent).is_none() {
-            return Err(Refusal::UnknownParent);
+            return Some(Misfit::UnknownParent);
         }
-        if self.path(parent).count() + self.height(id) > DEPTH_MAX {
-            return Err(Refusal::TooDeep);
-        }
-        Ok(())
+        (self.path(parent).count() + self.height(id) > DEPTH_MAX).then_some(Misfit::TooDeep)
     }
 
     /// How many levels a category and its descendants have; 1 for one without children, or not made yet.

@@ -34,6 +34,7 @@ pub mod idempotency;
 
 pub use account::Account;
 pub use cart::Cart;
+pub use category::{Categories, Category};
 pub use hold::Hold;
 pub use ids::{AccountId, Buyer, CartId, CategoryId, OrderId, ProductId, ReservationId, RuleId};
 pub use item::Item;

@@ -151,7 +151,7 @@ fn new_product(body: &NewProductBody, id: ProductId) -> NewProduct {
         status: body.status.map_or(Status::Active, Into::into),
         price: Money(body.price.get()),
         currency: body.currency.domain(),
-        category_ids: Vec::new(),
+        category_ids: body::domain_ids(&body.category_ids),
         attributes: body.attributes.text(),
         reserve_on: body.reserve_on.unwrap_or_default().into(),
         reservation_ttl: body.reservation_ttl_seconds.map(values::TtlSeconds::to_domain),

@@ -2,6 +2,7 @@
 //!
 //! Failing lines are named by the sku and the place that the client knows them by.
 
+mod categories;
 mod lines;
 
 use std::borrow::Cow;
@@ -34,6 +35,7 @@ pub fn problem(failure: &Failure, engine: &Engine, asked: Asked<'_>) -> Problem 
             Refused::Product(refusal) => by_product(refusal, engine, asked),
             Refused::Owner(refusal) => by_owner(refusal, engine, asked),
             Refused::Prices(refusal) => by_prices(refusal),
+            Refused::Category(refusal) => categories::problem(refusal),
         },
         Failure::NotFound => Problem::new(Code::NotFound, "There is no such thing here."),
         Failure::UnknownSkus(skus) => unknown_skus(skus, asked),

@@ -15,7 +15,7 @@ use super::json::BodyLimit;
 use super::problem::{Code, Problem};
 use super::reservations::{self, batch};
 use super::shop::EngineSlot;
-use super::{cart, inventory, login, movements, orders, prices, products, purchase};
+use super::{cart, categories, inventory, login, movements, orders, prices, products, purchase};
 use crate::auth::password::Passwords;
 use crate::auth::token::Keys;
 
@@ -80,6 +80,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(readable("/api/v1/inventory/{sku}", inventory::read))
         .service(readable("/api/v1/products", products::list).route(web::post().to(products::create)))
         .configure(carts)
+        .configure(tree)
         .configure(orders)
         .configure(reservations)
         .configure(prices)
@@ -100,6 +101,16 @@ fn carts(config: &mut web::ServiceConfig) {
             at("/api/v1/cart/items/{sku}")
                 .route(web::put().to(cart::set))
                 .route(web::delete().to(cart::remove)),
+        );
+}
+
+fn tree(config: &mut web::ServiceConfig) {
+    config
+        .service(readable("/api/v1/categories", categories::list).route(web::post().to(categories::create)))
+        .service(
+            readable("/api/v1/categories/{id}", categories::read)
+                .route(web::put().to(categories::replace))
+                .route(web::delete().to(categories::delete)),
         );
 }
 

@@ -15,8 +15,10 @@ mod flash_sale;
 mod purchases;
 
 mod catalogue;
+mod categories;
 mod conditional;
 mod lists;
+mod searches;
 mod stock;
 mod stock_batches;
 

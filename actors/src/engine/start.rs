@@ -12,13 +12,13 @@ use tokio::sync::oneshot;
 
 use super::{Engine, Inner, Options, ShardDoor};
 use crate::card::Card;
+use crate::categories::CATEGORIES_PARTITION;
 use crate::clock::LogClock;
 use crate::directory::Directory;
 use crate::peers::{Introduce, Start};
 use crate::pending::Stopped;
-use crate::prices::PriceBook;
 use crate::recovery::Recovered;
-use crate::shard::{AccountBook, Shard};
+use crate::shard::{OfficeBooks, Shard};
 use crate::slots::{ACCOUNTS_PARTITION, PRICES_PARTITION, Slots};
 use crate::supervisors::SettleDue;
 use crate::turn::{Live, PartitionState, TurnContext};
@@ -41,17 +41,21 @@ impl Engine {
         let slots = Slots::new(partition_count, options.shards);
         let epoch = recovered.next_epoch();
         let last = partitions.iter().map(|partition| Timestamp(partition.time_ms)).max().unwrap_or_default();
-        let Recovered { products, accounts, prices, keys, head, mut books, mut startup, .. } = recovered;
+        let Recovered { products, accounts, prices, categories, keys, head, mut books, mut startup, .. } =
+            recovered;
         let (queue, committer) = Committer::start(journal, head, options.committer);
         let directory = Arc::new(Directory::default());
         let mut shares: Vec<Vec<_>> = (0..options.shards).map(|_| Vec::new()).collect();
+        directory.publish_categories(categories.categories.clone(), Ticket::ZERO);
         for live in products {
             shares[slots.shard(live.partition)].push(listed(live, &directory));
         }
         accounts.accounts.iter().for_each(|account| directory.note_person(account));
+        directory.catalogue().catch_up_soon();
         let mut accounts = Some(accounts);
         directory.publish_prices(prices.list.clone(), Ticket::ZERO);
         let mut prices = Some(prices);
+        let mut categories = Some(categories);
         let mut shards = Vec::with_capacity(shares.len());
         for (index, products) in shares.into_iter().enumerate() {
             let is_here = |id: u128| slots.shard(slots.partition(id)) == index;
@@ -65,6 +69,7 @@ impl Engine {
                 close: startup.close.extract_if(.., |(cart, _)| is_here(cart.0)).collect(),
             };
             let has_prices = slots.shard(PRICES_PARTITION) == index;
+            let keeps_categories = slots.shard(CATEGORIES_PARTITION) == index;
             let is_accountant = slots.shard(ACCOUNTS_PARTITION) == index;
             let share = Share {
                 clock: LogClock::new(Arc::clone(&options.clock), last),
@@ -73,8 +78,11 @@ impl Engine {
                 directory: Arc::clone(&directory),
                 partitions: states(&partitions, &mut books, |it| slots.shard(it) == index),
                 products,
-                accounts: accounts.take_if(|_| is_accountant).unwrap_or_default(),
-                prices: prices.take_if(|_| has_prices).unwrap_or_default(),
+                books: OfficeBooks {
+                    accounts: accounts.take_if(|_| is_accountant).unwrap_or_default(),
+                    prices: prices.take_if(|_| has_prices).unwrap_or_default(),
+                    categories: categories.take_if(|_| keeps_categories).unwrap_or_default(),
+                },
                 start,
             };
             shards.push(open_door(&options.hosts, options.idle, index, share));
@@ -122,8 +130,7 @@ struct Share {
     directory: Arc<Directory>,
     partitions: Box<[PartitionState]>,
     products: Vec<Live>,
-    accounts: AccountBook,
-    prices: PriceBook,
+    books: OfficeBooks,
     start: Start,
 }
 
@@ -134,11 +141,9 @@ fn open_door(hosts: &[ArbiterHandle], idle: Duration, index: usize, share: Share
         None => hosts[index % hosts.len()].clone(),
     };
     let address = Shard::start_in_arbiter(&host, move |_| {
-        let Share { clock, epoch, queue, directory, partitions, products, accounts, prices, start } = share;
+        let Share { clock, epoch, queue, directory, partitions, products, books, start } = share;
         let turns = TurnContext { clock, epoch, queue, directory, partitions, scratch: Vec::new().into() };
-        let shard = Shard::new(turns, products, accounts, idle, Some(start));
-        shard.core().prices.replace(prices);
-        shard
+        Shard::new(turns, products, books, idle, Some(start))
     });
     ShardDoor { address, own_arbiter, admitted: AtomicUsize::new(0) }
 }

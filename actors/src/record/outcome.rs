@@ -14,6 +14,7 @@ use crate::outcome::{
 
 use super::DecodeError;
 use super::account::StoredAccount;
+use super::category::StoredCategory;
 use super::price::StoredRule;
 use super::refusal::StoredRefusal;
 use super::values::{
@@ -59,6 +60,8 @@ pub enum StoredOutcome {
     Begun(u64),
     /// See [`Outcome::Rule`].
     Rule(StoredRule),
+    /// See [`Outcome::Category`].
+    Category(StoredCategory),
 }
 
 /// The answer to one of many commands. Not a [`StoredOutcome`]: bytes that hold themselves can be nested as deep as a
@@ -190,6 +193,7 @@ impl StoredOutcome {
             Ok(Outcome::Reservation(moment)) => Self::ReservationMoment(StoredMoment::from_domain(moment)),
             Ok(Outcome::Cart(cart)) => Self::Cart(StoredCart::from_domain(cart)),
             Ok(Outcome::Rule(rule)) => Self::Rule(StoredRule::from_domain(rule)),
+            Ok(Outcome::Category(category)) => Self::Category(StoredCategory::from_domain(category)),
         }
     }
 
@@ -213,6 +217,7 @@ impl StoredOutcome {
             Self::ReservationMoment(moment) => Outcome::Reservation(moment.into_domain()),
             Self::Cart(cart) => Outcome::Cart(Box::new(cart.into_domain()?)),
             Self::Rule(rule) => Outcome::Rule(rule.into_domain()?),
+            Self::Category(category) => Outcome::Category(Box::new(category.into_domain())),
         }))
     }
 }
@@ -232,7 +237,7 @@ impl StoredOneOfMany {
         match self {
             Self::Refused(refusal) => match refusal.into_domain() {
                 Refused::Product(refusal) => Ok(Err(refusal)),
-                Refused::Owner(_) | Refused::Prices(_) => Err(DecodeError::Value("refusal of a product")),
+                _ => Err(DecodeError::Value("refusal of a product")),
             },
             Self::StockChanged(change) => Ok(Ok(Outcome::StockChanged(without_texts(change.into_domain()?)))),
             Self::Done => Ok(Ok(Outcome::Done)),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::outcome::Refused;
 
+use super::category::StoredCategoryRefusal;
 use super::price::StoredPriceRefusal;
 use super::values::{Id, StoredStatus};
 
@@ -99,6 +100,8 @@ pub enum StoredRefusal {
     OwnerVersionMismatch(u32, u32),
     /// By the price list.
     Prices(StoredPriceRefusal),
+    /// See [`Refused::Category`].
+    Category(StoredCategoryRefusal),
 }
 
 /// Stored form.
@@ -148,6 +151,7 @@ impl StoredRefusal {
             Refused::Product(refusal) => Self::from_product(refusal),
             Refused::Owner(refusal) => Self::from_owner(refusal),
             Refused::Prices(refusal) => Self::Prices(StoredPriceRefusal::from_domain(refusal)),
+            Refused::Category(refusal) => Self::Category(StoredCategoryRefusal::from_domain(refusal)),
         }
     }
 
@@ -205,6 +209,7 @@ impl StoredRefusal {
                 OwnerRefusal::VersionMismatch { expected, actual }.into()
             }
             Self::Prices(refusal) => refusal.into_domain().into(),
+            Self::Category(refusal) => refusal.into_domain().into(),
         }
     }
 

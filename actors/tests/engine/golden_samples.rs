@@ -33,6 +33,7 @@ macro_rules! names {
     };
 }
 
+mod categories;
 mod owners;
 mod prices;
 
@@ -82,6 +83,7 @@ names!(outcome_name, OUTCOMES, Outcome, {
     Outcome::Each(_) => "outcome-each",
     Outcome::Begun(_) => "outcome-begun",
     Outcome::Rule(_) => "outcome-rule",
+    Outcome::Category(_) => "outcome-category",
 });
 
 names!(refusal_name, REFUSALS, Refusal, {
@@ -171,6 +173,7 @@ pub(crate) fn samples() -> Vec<(String, Turn)> {
     ));
     all.extend(owners::samples());
     all.extend(prices::samples());
+    all.extend(categories::samples());
     all
 }
 
@@ -201,6 +204,7 @@ pub(crate) fn missing() -> Vec<&'static str> {
         .filter(|name| !seen.contains(name))
         .chain(owners::missing())
         .chain(prices::missing())
+        .chain(categories::missing())
         .collect()
 }
 
@@ -331,6 +335,7 @@ fn outcomes() -> Vec<Outcome> {
     ];
     all.extend(owners::outcomes());
     all.extend(prices::outcomes());
+    all.push(categories::outcome());
     all
 }
 

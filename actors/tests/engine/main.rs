@@ -29,6 +29,8 @@ mod history_of_orders;
 
 mod accounts;
 
+mod categories;
+
 mod reservations;
 
 mod orders;

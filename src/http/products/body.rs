@@ -1,5 +1,7 @@
 //! What a product is made or changed with, field by field.
 
+mod categories;
+
 use std::sync::Arc;
 
 use holdfast_actors::domain::product::{
@@ -14,6 +16,10 @@ use crate::http::field::{Fault, Field, Objects, Value};
 use crate::http::json::Body;
 use crate::http::values::{Category, Id, Sku, Text, TtlSeconds, Units, Whole};
 
+use self::categories::check_categories;
+
+pub(super) use self::categories::domain_ids;
+
 type Price = Whole<0, { Money::PRICE_MAX }>;
 type Adjustment = Whole<{ -Money::PRICE_MAX }, { Money::PRICE_MAX }>;
 type Stock = Whole<0, 1_000_000>;
@@ -23,9 +29,6 @@ type LongText = Text<0, 10_000>;
 /// The most bytes of the attributes of a product or a variant, as JSON.
 const ATTRIBUTES_BYTES_MAX: usize = 8 * 1024;
 
-/// How many categories a product may be in.
-const CATEGORIES_MAX: usize = 50;
-
 /// A product to be made.
 #[derive(Debug, Serialize)]
 pub struct NewProductBody {
@@ -34,6 +37,9 @@ pub struct NewProductBody {
     pub(super) currency: CurrencyCode,
     pub(super) description: Option<LongText>,
     pub(super) sku: Option<Sku>,
+    // Left out where there are none: so requests of before there were categories have the same fingerprint still.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) category_ids: Vec<Id<Category>>,
     pub(super) attributes: Attributes,
     pub(super) status: Option<StatusWord>,
     pub(super) reserve_on: Option<ReserveOnWord>,
@@ -61,6 +67,8 @@ pub struct ProductPatch {
     price: Option<Price>,
     currency: Option<CurrencyCode>,
     description: Change<LongText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    category_ids: Option<Vec<Id<Category>>>,
     attributes: Option<Map<String, Json>>,
     is_attributes_cleared: bool,
     status: Option<StatusWord>,
@@ -155,7 +163,7 @@ impl Body for NewProductBody {
         if has_variants && matches!(raw.initial_stock, Field::Good(_)) {
             check.refuse("initial_stock", Fault::new("conflict", "Each variant has a stock of its own."));
         }
-        check_categories(raw.category_ids, check);
+        let category_ids = check_categories(raw.category_ids, check);
         let variants = match raw.variants {
             Field::Absent | Field::Null => Some(Vec::new()),
             variants => check.objects("variants", variants, NewVariantBody::check),
@@ -181,6 +189,7 @@ impl Body for NewProductBody {
             currency: currency?,
             description: description?,
             sku: sku?,
+            category_ids: category_ids?.unwrap_or_default(),
             attributes: attributes?,
             status: status?,
             reserve_on: reserve_on?,
@@ -200,7 +209,7 @@ impl Body for ProductPatch {
         refuse_fixed("sku", &raw.sku, check);
         refuse_fixed("initial_stock", &raw.initial_stock, check);
         refuse_fixed("variants", &raw.variants, check);
-        check_categories(raw.category_ids, check);
+        let category_ids = check_categories(raw.category_ids, check);
         let is_attributes_cleared = raw.attributes.as_ref().is_some_and(Json::is_null);
         let attributes = match raw.attributes {
             None | Some(Json::Null) => Some(None),
@@ -220,6 +229,7 @@ impl Body for ProductPatch {
             price: price?,
             currency: currency?,
             description: description?,
+            category_ids: category_ids?,
             attributes: attributes?,
             is_attributes_cleared,
             status: status?,
@@ -241,7 +251,10 @@ impl ProductPatch {
             status: self.status.map_or(present.status, Into::into),
             price: self.price.map_or(present.price, |price| Money(price.get())),
             currency: self.currency.map_or(present.currency, CurrencyCode::domain),
-            category_ids: present.category_ids.clone(),
+            category_ids: match &self.category_ids {
+                Some(ids) => domain_ids(ids),
+                None => present.category_ids.clone(),
+            },
             attributes: self.merged(&present.attributes),
             reserve_on: self.reserve_on.map_or(present.reserve_on, Into::into),
             reservation_ttl: self
@@ -410,18 +423,6 @@ fn check_attributes(raw: Option<Json>, check: &mut Check) -> Option<Attributes> 
             check.refuse("attributes", Fault::new("wrong_type", "Must be an object."));
             None
         }
-    }
-}
-
-/// There are no categories yet, so none can be named.
-fn check_categories(raw: Field<Vec<Field<Id<Category>>>>, check: &mut Check) {
-    if matches!(raw, Field::Absent | Field::Null) {
-        return;
-    }
-    let ids = check.values("category_ids", raw, 0..=CATEGORIES_MAX).unwrap_or_default();
-    for (index, _) in ids.iter().enumerate() {
-        let field = format!("category_ids[{index}]");
-        check.refuse(&field, Fault::new("unknown_value", "There is no such category."));
     }
 }
 

@@ -1,12 +1,14 @@
-//! `GET /products`: a plain list by age, with a cursor that stays where it is under writes.
+//! `GET /products`: the catalogue in pages, filtered and sorted, with cursors that stay where they are under writes.
+
+mod mark;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::HeaderName;
-use actix_web::http::header::HeaderValue;
+use actix_web::http::header::{HeaderName, HeaderValue, LINK};
 use actix_web::{HttpRequest, HttpResponse, web};
-use holdfast_actors::domain::ProductId;
+use holdfast_actors::catalogue::{Query as Wanted, SearchText, Sort, SortBy};
+use holdfast_actors::domain::Money;
 use holdfast_actors::domain::product::Status;
-use holdfast_actors::{Engine, Failure, ProductFacts};
+use holdfast_actors::engine::ProductPage;
 use serde::{Deserialize, Serialize};
 
 use super::body::StatusWord;
@@ -16,40 +18,84 @@ use crate::http::position::AtLeast;
 use crate::http::problem::{Code, Problem};
 use crate::http::query::{Limit, Query};
 use crate::http::shop::Shop;
+use crate::http::values::Whole;
 use crate::http::{answer, view};
 
 /// Tells whether a listing came from a cache; there is none yet.
 const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 
-/// Products that one request looks at, however few of them it shows; its cursor goes on from there.
-const LOOK_COUNT_MAX: usize = 10_000;
+/// The longest text that is searched for.
+const TEXT_CHARACTERS_MAX: usize = 200;
 
-/// Products looked at in one go.
-const CHUNK: usize = 500;
+type Price = Whole<0, { Money::PRICE_MAX }>;
 
 /// The query.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Filter {
+    category: Option<String>,
+    q: Option<SearchFor>,
+    min_price: Option<Price>,
+    max_price: Option<Price>,
     in_stock: Option<bool>,
     status: Option<StatusWord>,
     #[serde(default)]
+    sort: SortWord,
+    include: Option<Include>,
+    #[serde(default)]
     limit: Limit,
     cursor: Option<String>,
+}
+
+/// A text of 1 to 200 characters.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct SearchFor(String);
+
+/// The order, as a word.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+enum SortWord {
+    #[default]
+    #[serde(rename = "created_at")]
+    CreatedAt,
+    #[serde(rename = "-created_at")]
+    CreatedAtDown,
+    #[serde(rename = "price")]
+    Price,
+    #[serde(rename = "-price")]
+    PriceDown,
+    #[serde(rename = "name")]
+    Name,
+    #[serde(rename = "-name")]
+    NameDown,
+    #[serde(rename = "updated_at")]
+    UpdatedAt,
+    #[serde(rename = "-updated_at")]
+    UpdatedAtDown,
+}
+
+/// What the answer has beside the page.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Include {
+    Total,
 }
 
 #[derive(Serialize)]
 struct Page<'a> {
     data: Vec<view::Product<'a>>,
     next_cursor: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<u64>,
 }
 
-/// Answers a page of the catalogue, oldest first. Buyers see what is active.
+/// Answers a page of the catalogue, oldest first unless `sort` says otherwise. Buyers see what is active. A category
+/// that does not exist has no products: a shop's page of a category that is gone is empty, not an error.
 ///
 /// # Errors
 ///
-/// `malformed_request` for a cursor that is none of this list; `forbidden` for a `status` that is not an
-/// admin's to ask.
+/// `malformed_request` for a cursor that is none of this list, and for prices the wrong way round; `forbidden` for a
+/// `status` that is not an admin's to ask.
 pub async fn list(
     request: HttpRequest,
     engine: Shop,
@@ -61,68 +107,105 @@ pub async fn list(
     if filter.status.is_some_and(|status| status != StatusWord::Active) && !is_admin {
         return Err(Problem::new(Code::Forbidden, "Only an admin may list what is not active."));
     }
-    let status = match (filter.status, is_admin) {
-        (Some(status), _) => Some(Status::from(status)),
-        (None, true) => None,
-        (None, false) => Some(Status::Active),
-    };
-    let wants = |facts: &ProductFacts| {
-        status.is_none_or(|status| facts.description.status == status)
-            && filter.in_stock.is_none_or(|in_stock| (facts.available() > 0) == in_stock)
-    };
-    let list = format!("products?status={status:?}&in_stock={:?}", filter.in_stock);
-    let after = filter.cursor.as_ref().map(|cursor| unpack(&cursors, &list, cursor)).transpose()?;
-    let (found, next) = match collect(&engine, after, filter.limit.get(), wants).await {
-        Ok(found) => found,
-        Err(failure) => return Ok(answer::refused(failure, &engine, None)),
-    };
-    let body = Page {
-        data: found.iter().map(view::Product::of).collect(),
-        next_cursor: next.map(|ProductId(id)| cursors.encode(&list, &id.to_be_bytes())),
-    };
-    Ok(finish(&request, &body))
-}
-
-/// Up to `limit` products that `wants` accepts, and where to go on if there may be more.
-async fn collect(
-    engine: &Engine,
-    after: Option<ProductId>,
-    limit: usize,
-    wants: impl Fn(&ProductFacts) -> bool,
-) -> Result<(Vec<ProductFacts>, Option<ProductId>), Failure> {
-    let mut found: Vec<ProductFacts> = Vec::new();
-    let mut last = after;
-    for _ in 0..LOOK_COUNT_MAX / CHUNK {
-        let chunk = engine.products(last, CHUNK).await?;
-        if chunk.is_empty() {
-            return Ok((found, None));
-        }
-        for facts in chunk {
-            last = Some(facts.id);
-            if !wants(&facts) {
-                continue;
-            }
-            if found.len() == limit {
-                let next = found.last().map(|facts| facts.id);
-                return Ok((found, next));
-            }
-            found.push(facts);
-        }
+    let (min, max) = (filter.min_price.map(Price::get), filter.max_price.map(Price::get));
+    if let (Some(min), Some(max)) = (min, max)
+        && min > max
+    {
+        let detail = "The query parameter `min_price` must not be above `max_price`.";
+        return Err(Problem::new(Code::MalformedRequest, detail));
     }
-    Ok((found, last))
+    let mut wanted = Wanted {
+        status: match (filter.status, is_admin) {
+            (Some(status), _) => Some(Status::from(status)),
+            (None, true) => None,
+            (None, false) => Some(Status::Active),
+        },
+        category: None,
+        text: filter.q.as_ref().map(|SearchFor(text)| SearchText::new(text)),
+        price_min: min.map(Money),
+        price_max: max.map(Money),
+        in_stock: filter.in_stock,
+        sort: filter.sort.into(),
+        after: None,
+        count: filter.limit.get(),
+        wants_total: filter.include == Some(Include::Total),
+    };
+    // Whatever says which products are listed, and in which order: a cursor of another list is refused.
+    let list = format!(
+        "products?{:?}&category={:?}",
+        (&wanted.status, &wanted.text, min, max, wanted.in_stock, wanted.sort),
+        filter.category
+    );
+    wanted.after =
+        filter.cursor.as_ref().map(|cursor| cursors.decode(&list, cursor)).transpose()?.map(mark::unpack);
+    let found = match &filter.category {
+        None => engine.list(wanted).await,
+        Some(slug) => match engine.category(slug).await {
+            Ok(Some(category)) => {
+                wanted.category = Some(category.id);
+                engine.list(wanted).await
+            }
+            Ok(None) => Ok(ProductPage { total: wanted.wants_total.then_some(0), ..ProductPage::default() }),
+            Err(stopped) => Err(stopped),
+        },
+    };
+    let page = match found {
+        Ok(page) => page,
+        Err(stopped) => return Ok(answer::refused(stopped.into(), &engine, None)),
+    };
+    let next_cursor = page.next.as_ref().map(|mark| cursors.encode(&list, &mark::pack(mark)));
+    Ok(finish(&request, &page, next_cursor))
 }
 
-fn unpack(cursors: &Cursors, list: &str, cursor: &str) -> Result<ProductId, Problem> {
-    let payload = cursors.decode(list, cursor)?;
-    let id = payload.try_into().expect("a cursor that passed its check was packed here");
-    Ok(ProductId(u128::from_be_bytes(id)))
-}
-
-fn finish(request: &HttpRequest, body: &Page<'_>) -> HttpResponse {
-    let bytes = serde_json::to_vec(body).expect("a view has string keys and plain values");
+fn finish(request: &HttpRequest, page: &ProductPage, next_cursor: Option<String>) -> HttpResponse {
+    let link = next_cursor.as_deref().map(|cursor| next_link(request, cursor));
+    let data = page.products.iter().map(view::Product::of).collect();
+    let body = Page { data, next_cursor, total: page.total };
+    let bytes = serde_json::to_vec(&body).expect("a view has string keys and plain values");
     let tag = &blake3::hash(&bytes).to_hex()[..32];
-    let whole = || HttpResponse::build(StatusCode::OK).content_type("application/json").body(bytes);
+    let whole = || answer::json_bytes(StatusCode::OK, bytes);
     let mut response = answer::unless_unchanged(request, tag, whole);
     response.headers_mut().insert(X_CACHE, HeaderValue::from_static("bypass"));
+    if let Some(link) = link {
+        response.headers_mut().insert(LINK, link);
+    }
     response
+}
+
+/// The same request with the next cursor (RFC 8288).
+fn next_link(request: &HttpRequest, cursor: &str) -> HeaderValue {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    let others = form_urlencoded::parse(request.query_string().as_bytes());
+    query.extend_pairs(others.filter(|(name, _)| name != "cursor"));
+    query.append_pair("cursor", cursor);
+    let link = format!("<{}?{}>; rel=\"next\"", request.path(), query.finish());
+    HeaderValue::from_str(&link).expect("a path and an encoded query are plain ASCII")
+}
+
+impl TryFrom<String> for SearchFor {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if (1..=TEXT_CHARACTERS_MAX).contains(&text.chars().count()) {
+            Ok(Self(text))
+        } else {
+            Err(format!("must have 1 to {TEXT_CHARACTERS_MAX} characters"))
+        }
+    }
+}
+
+impl From<SortWord> for Sort {
+    fn from(word: SortWord) -> Self {
+        use SortWord::{
+            CreatedAt, CreatedAtDown, Name, NameDown, Price, PriceDown, UpdatedAt, UpdatedAtDown,
+        };
+        let by = match word {
+            CreatedAt | CreatedAtDown => SortBy::CreatedAt,
+            Price | PriceDown => SortBy::Price,
+            Name | NameDown => SortBy::Name,
+            UpdatedAt | UpdatedAtDown => SortBy::UpdatedAt,
+        };
+        let is_descending = matches!(word, CreatedAtDown | PriceDown | NameDown | UpdatedAtDown);
+        Self { by, is_descending }
+    }
 }

@@ -25,6 +25,7 @@ names!(entity_name, ENTITIES, Entity, {
     Entity::Order(_) => "entity-order",
     Entity::Cart(_) => "entity-cart",
     Entity::PriceRules => "entity-price-rules",
+    Entity::Categories => "entity-categories",
 });
 
 names!(owner_name, OWNERS, Owner, {

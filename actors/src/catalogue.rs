@@ -1,0 +1,132 @@
+//! The catalogue: which products a list shows, in which order.
+//!
+//! Product turns never wait for it: a turn leaves its product's card in a queue, at most once until somebody has
+//! looked at it, and whoever asks for a list first takes what is queued into the index. So a list shows every turn
+//! that was answered before it was asked for. All work on the index is done off the shards' threads.
+//!
+//! Read in this order: what is asked (`query`), the parts of the index (`order`, `words`, `branches`), the index, and
+//! how a large one is made at once (`bulk`). Figures are in docs/catalogue.md.
+
+mod query;
+
+mod branches;
+mod order;
+mod words;
+
+mod bulk;
+mod index;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use holdfast_domain::category::Categories;
+
+use crate::card::Card;
+use crate::directory::Published;
+
+use self::index::Index;
+
+pub use self::query::{Found, FoundItem, Mark, MarkKey, Query, SearchText, Sort, SortBy};
+
+/// Changes that may wait until somebody asks; with more the index is brought up to date unasked. Few, as whoever asks
+/// takes them in first.
+const WAITING_MAX: usize = 64;
+
+/// The one index of the process.
+#[derive(Debug, Default)]
+pub struct Catalogue {
+    index: RwLock<Index>,
+    queue: Mutex<Queue>,
+    /// Whether the index may be brought up to date unasked: not while a start fills the queue.
+    is_open: AtomicBool,
+}
+
+/// What the index has not seen yet.
+#[derive(Debug, Default)]
+struct Queue {
+    cards: Vec<Arc<Card>>,
+    categories: Option<Arc<Published<Categories>>>,
+    is_catching_up: bool,
+}
+
+impl Catalogue {
+    /// What a list shows. Blocks: on the index, and for what is queued.
+    ///
+    /// # Panics
+    ///
+    /// Never: a panic aborts the process before it poisons a lock.
+    #[must_use]
+    pub fn find(&self, query: &Query) -> Found {
+        self.catch_up();
+        self.index.read().unwrap_or_else(PoisonError::into_inner).find(query)
+    }
+
+    /// How many products are listed. Blocks as [`Catalogue::find`] does.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.catch_up();
+        self.index.read().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Whether no product is listed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Notes that a product is listed otherwise now. Called after its card was published.
+    pub fn note(self: &Arc<Self>, card: &Arc<Card>) {
+        if !card.mark() {
+            return;
+        }
+        let mut queue = self.queue();
+        queue.cards.push(Arc::clone(card));
+        let is_due = queue.cards.len() >= WAITING_MAX && !queue.is_catching_up;
+        if is_due && self.is_open.load(Ordering::Relaxed) {
+            queue.is_catching_up = true;
+            drop(queue);
+            self.catch_up_soon();
+        }
+    }
+
+    /// Notes the categories as they are now.
+    pub fn note_categories(&self, categories: Arc<Published<Categories>>) {
+        self.queue().categories = Some(categories);
+    }
+
+    /// Brings the index up to date on a thread of its own, and from now on whenever much is queued.
+    pub(crate) fn catch_up_soon(self: &Arc<Self>) {
+        self.is_open.store(true, Ordering::Relaxed);
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => {
+                let this = Arc::clone(self);
+                runtime.spawn_blocking(move || this.catch_up());
+            }
+            Err(_) => self.catch_up(),
+        }
+    }
+
+    /// Takes what is queued into the index.
+    fn catch_up(&self) {
+        {
+            let queue = self.queue();
+            if queue.cards.is_empty() && queue.categories.is_none() {
+                return;
+            }
+        }
+        // First the index, then the queue: whoever finds the queue empty waits for those who emptied it.
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        let Queue { cards, categories, .. } = std::mem::take(&mut *self.queue());
+        if let Some(categories) = categories {
+            index.take_categories(categories);
+        }
+        index.take(&cards);
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,61 @@
+//! The list of products: found in the catalogue off the shards' threads, shown from the cards when durable.
+
+use std::sync::Arc;
+
+use holdfast_domain::category::Category;
+
+use super::Engine;
+use crate::catalogue::{Mark, Query};
+use crate::outcome::ProductFacts;
+use crate::pending::Stopped;
+
+/// A page of the list.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ProductPage {
+    /// In their order.
+    pub products: Vec<ProductFacts>,
+    /// The place of the last one that was found, where more follow.
+    pub next: Option<Mark>,
+    /// How many there are on all pages, where it was asked for.
+    pub total: Option<u64>,
+}
+
+impl Engine {
+    /// The category of that slug, durable.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`].
+    pub async fn category(&self, slug: &str) -> Result<Option<Category>, Stopped> {
+        Ok(self.categories().await?.value.by_slug(slug).cloned())
+    }
+
+    /// A page of the list, durable.
+    ///
+    /// What was found may have changed meanwhile: what does not belong on the list any more is left out, so a page may
+    /// have fewer than were asked for although more follow.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`].
+    pub async fn list(&self, query: Query) -> Result<ProductPage, Stopped> {
+        let query = Arc::new(query);
+        let (catalogue, asked) = (Arc::clone(self.inner.directory.catalogue()), Arc::clone(&query));
+        let found = tokio::task::spawn_blocking(move || catalogue.find(&asked)).await.map_err(|_| Stopped)?;
+        let directory = &self.inner.directory;
+        let categories = directory.categories();
+        let mut rests_on = if query.category.is_some() { categories.ticket } else { Default::default() };
+        let mut products = Vec::with_capacity(found.items.len());
+        for item in &found.items {
+            let Some((facts, ticket)) = directory.card(item.id).and_then(|card| card.facts()) else {
+                continue;
+            };
+            if query.accepts(&facts, item.version, &categories.value) {
+                rests_on = rests_on.max(ticket);
+                products.push(facts);
+            }
+        }
+        self.durable(rests_on).await?;
+        Ok(ProductPage { products, next: found.next, total: found.total })
+    }
+}

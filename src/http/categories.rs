@@ -1,0 +1,177 @@
+//! `/categories`: the tree in which products are listed.
+//!
+//! Reads answer a category with its branch below it; writes answer it alone, as it was made, so that a retry meets
+//! the same answer whatever has grown around it.
+
+mod body;
+mod view;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use holdfast_actors::domain::CategoryId;
+use holdfast_actors::domain::category::{Categories, Category};
+use holdfast_actors::{Answer, Failure};
+use serde::{Deserialize, Serialize};
+
+use super::caller::{AdminCaller, Caller};
+use super::json::Json;
+use super::position::AtLeast;
+use super::problem::Problem;
+use super::query::Query;
+use super::shop::Shop;
+use super::values::{self, Id};
+use super::{answer, context};
+
+use self::body::CategoryBody;
+use self::view::{Branch, Plain};
+
+/// Letters of a tag that stand for what a category's branch looks like.
+const TAG_LETTERS: usize = 32;
+
+/// Reads of categories have no parameters.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoFilter {}
+
+#[derive(Serialize)]
+struct Tree<'a> {
+    data: Vec<Branch<'a>>,
+}
+
+/// Answers all categories as a tree, oldest first.
+///
+/// # Errors
+///
+/// None but those of the extractors.
+pub async fn list(
+    request: HttpRequest,
+    engine: Shop,
+    _none: Query<NoFilter>,
+    _at_least: AtLeast,
+) -> Result<HttpResponse, Problem> {
+    let published = match engine.categories().await {
+        Ok(published) => published,
+        Err(stopped) => return Ok(answer::refused(stopped.into(), &engine, None)),
+    };
+    let tree = Tree { data: Branch::children(&published.value, None) };
+    let (bytes, hash) = written_out(&tree);
+    Ok(answer::unless_unchanged(&request, &hash, || answer::json_bytes(StatusCode::OK, bytes)))
+}
+
+/// Answers one category with its branch and the way to it; the path names its slug, or its id.
+///
+/// # Errors
+///
+/// None but those of the extractors.
+pub async fn read(
+    request: HttpRequest,
+    engine: Shop,
+    path: web::Path<String>,
+    _none: Query<NoFilter>,
+    _at_least: AtLeast,
+) -> Result<HttpResponse, Problem> {
+    let published = match engine.categories().await {
+        Ok(published) => published,
+        Err(stopped) => return Ok(answer::refused(stopped.into(), &engine, None)),
+    };
+    let Some(category) = named(&published.value, &path) else {
+        return Ok(answer::refused(Failure::NotFound, &engine, None));
+    };
+    let (bytes, hash) = written_out(&view::Whole::of(&published.value, category));
+    // The version first: that alone is what `If-Match` compares.
+    let tag = format!("{}-{hash}", category.version);
+    Ok(answer::unless_unchanged(&request, &tag, || answer::json_bytes(StatusCode::OK, bytes)))
+}
+
+/// Makes a category.
+///
+/// # Errors
+///
+/// `malformed_request` for a malformed key; refusals of the rules are answers.
+pub async fn create(
+    request: HttpRequest,
+    engine: Shop,
+    admin: AdminCaller,
+    body: Json<CategoryBody>,
+) -> Result<HttpResponse, Problem> {
+    let context = context::of_write(&request, &Caller::Admin(admin.0), &body.0)?;
+    let id = CategoryId(crate::ids::make().as_u128());
+    Ok(match engine.create_category(&context, id, body.domain()).await {
+        Ok(answer) => {
+            let path = format!("/api/v1/categories/{}", answer.value.description.slug);
+            answer::located(shown(StatusCode::CREATED, &answer), &path)
+        }
+        Err(failure) => answer::refused(failure, &engine, None),
+    })
+}
+
+/// Changes a category to what the body says.
+///
+/// # Errors
+///
+/// `malformed_request` for a malformed key; refusals of the rules are answers.
+pub async fn replace(
+    request: HttpRequest,
+    engine: Shop,
+    admin: AdminCaller,
+    path: web::Path<String>,
+    body: Json<CategoryBody>,
+) -> Result<HttpResponse, Problem> {
+    let context = context::of_write(&request, &Caller::Admin(admin.0), &body.0)?;
+    let Some(id) = category_id(&path) else {
+        return Ok(answer::refused(Failure::NotFound, &engine, None));
+    };
+    // Of several tags in `If-Match` the present one is insisted on; the turn compares it again.
+    let version = answer::version_wanted(&request, engine.category_version(id));
+    Ok(match engine.describe_category(&context, id, body.domain(), version).await {
+        Ok(answer) => shown(StatusCode::OK, &answer),
+        Err(failure) => answer::refused(failure, &engine, None),
+    })
+}
+
+/// Removes a category that has no children and in which nothing is listed.
+///
+/// # Errors
+///
+/// `malformed_request` for a malformed key; refusals of the rules are answers.
+pub async fn delete(
+    request: HttpRequest,
+    engine: Shop,
+    admin: AdminCaller,
+    path: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let context = context::of_write(&request, &Caller::Admin(admin.0), &())?;
+    let Some(id) = category_id(&path) else {
+        return Ok(answer::refused(Failure::NotFound, &engine, None));
+    };
+    // Of several tags in `If-Match` the present one is insisted on; the turn compares it again.
+    let version = answer::version_wanted(&request, engine.category_version(id));
+    Ok(match engine.delete_category(&context, id, version).await {
+        Ok(answer) => answer::written(HttpResponse::NoContent().finish(), &answer),
+        Err(failure) => answer::refused(failure, &engine, None),
+    })
+}
+
+fn shown(status: StatusCode, answer: &Answer<Category>) -> HttpResponse {
+    let response = answer::json(status, &Plain::of(&answer.value));
+    answer::tagged(answer::written(response, answer), &answer.value.version.to_string())
+}
+
+/// The JSON of a view, and a tag for it.
+fn written_out(view: &impl Serialize) -> (Vec<u8>, String) {
+    let bytes = serde_json::to_vec(view).expect("a view has string keys and plain values");
+    let tag = blake3::hash(&bytes).to_hex()[..TAG_LETTERS].to_owned();
+    (bytes, tag)
+}
+
+/// The category that a path names: an id has an underscore, a slug has none.
+fn named<'a>(categories: &'a Categories, path: &str) -> Option<&'a Category> {
+    match category_id(path) {
+        Some(id) => categories.get(id),
+        None => categories.by_slug(path),
+    }
+}
+
+fn category_id(path: &str) -> Option<CategoryId> {
+    Id::<values::Category>::parse(path).map(|id| CategoryId(id.uuid().as_u128()))
+}
