@@ -36,6 +36,7 @@ pub mod prices;
 pub mod products;
 pub mod purchase;
 pub mod reservations;
+pub mod variants;
 
 pub mod answer;
 pub mod context;

@@ -4,7 +4,11 @@
 //! The figures are a sequence lock of atomics: the writer makes the guard odd, writes, makes it even; a reader
 //! that saw the guard change reads again. A reader gets the ticket of the newest turn with them, and must
 //! wait until that is durable before it shows anything (INV-8): see [`crate::Engine::product`].
+//!
+//! A card has room for the variants that its product had when it was made. A turn that changes variants puts a new
+//! card in its place; who fetched the old one sees what was true then.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use std::sync::{Arc, RwLock};
 
@@ -36,8 +40,10 @@ pub struct Info {
     pub description: Arc<Description>,
     /// Whether its only variant's sku is its own.
     pub is_simple: bool,
-    /// In the order of their numbers.
+    /// By number; removed ones keep their places, for who reads history.
     pub variants: Vec<Arc<VariantDescription>>,
+    /// Those that were removed.
+    pub removed: BTreeSet<VariantNo>,
     /// Of the description.
     pub version: u32,
     /// When it was made.
@@ -213,7 +219,7 @@ impl Card {
             id: self.id,
             description: Arc::clone(&info.description),
             is_simple: info.is_simple,
-            variants: info.variants.iter().zip(&snapshot.variants).map(variant).collect(),
+            variants: info.live().map(|(no, it)| variant((it, &snapshot.variants[no.index()]))).collect(),
             version: info.version,
             created_at: info.created_at,
             updated_at: info.updated_at,
@@ -232,17 +238,45 @@ impl Info {
             description: Arc::clone(product.description()),
             is_simple: product.sku().is_some(),
             variants: product.variants().iter().map(|variant| Arc::clone(&variant.description)).collect(),
+            removed: removed(product).collect(),
             version: product.version(),
             created_at: product.created_at(),
             updated_at: product.updated_at(),
         }
     }
 
-    /// The place of the variant with that sku.
+    /// The variants that were not removed, with their numbers.
+    pub fn live(&self) -> impl Iterator<Item = (VariantNo, &Arc<VariantDescription>)> {
+        let numbered = |(index, variant)| (VariantNo::from_index(index), variant);
+        self.variants.iter().enumerate().map(numbered).filter(|(no, _)| !self.removed.contains(no))
+    }
+
+    /// The number of the variant with that sku.
     #[must_use]
     pub fn find(&self, sku: &Sku) -> Option<VariantNo> {
-        self.variants.iter().position(|variant| variant.sku == *sku).map(VariantNo::from_index)
+        self.live().find(|(_, variant)| variant.sku == *sku).map(|(no, _)| no)
     }
+
+    /// The variant of that number, unless it was removed.
+    #[must_use]
+    pub fn variant(&self, variant: VariantNo) -> Option<&Arc<VariantDescription>> {
+        self.variants.get(variant.index()).filter(|_| !self.removed.contains(&variant))
+    }
+
+    /// The only variant of a product that has one.
+    #[must_use]
+    pub fn only_variant(&self) -> Option<VariantNo> {
+        let mut live = self.live();
+        match (live.next(), live.next()) {
+            (Some((only, _)), None) => Some(only),
+            _ => None,
+        }
+    }
+}
+
+fn removed(product: &Product) -> impl Iterator<Item = VariantNo> {
+    let numbered = product.variants().iter().enumerate();
+    numbered.filter(|(_, variant)| variant.is_removed).map(|(index, _)| VariantNo::from_index(index))
 }
 
 impl Figures {

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 
 use actix::Addr;
@@ -27,6 +27,8 @@ use crate::product_actor::ProductActor;
 pub struct Directory {
     products: DashMap<ProductId, Place>,
     skus: DashMap<Sku, ProductId>,
+    /// The ticket of the newest turn that took a sku away.
+    freed: AtomicU64,
     /// All products by age, for lists.
     ids: RwLock<BTreeSet<ProductId>>,
     /// Whose carts hold units: they alone may buy what others cannot.
@@ -136,7 +138,7 @@ impl Directory {
 
     /// Enters a product that recovery brought back, with its skus.
     pub(crate) fn restore(&self, card: Arc<Card>) {
-        for variant in &card.info().variants {
+        for (_, variant) in card.info().live() {
             self.skus.insert(variant.sku.clone(), card.id);
         }
         self.enter(Arc::clone(&card));
@@ -150,11 +152,31 @@ impl Directory {
         self.ids.write().expect("a panic aborts the process").insert(id);
     }
 
+    /// Puts another card in the place of a product's; its actor stays.
+    pub(crate) fn renew(&self, card: Arc<Card>) {
+        let mut place = self.products.get_mut(&card.id).expect("a product that takes turns is entered");
+        place.card = card;
+    }
+
+    /// Frees a sku that `product` has not any more since the turn of `ticket`.
+    pub(crate) fn free(&self, product: ProductId, sku: &Sku, ticket: Ticket) {
+        // Before: who finds that nobody has the sku also finds when that is certain.
+        self.freed.fetch_max(ticket.number(), Ordering::AcqRel);
+        self.skus.remove_if(sku, |_, owner| *owner == product);
+    }
+
+    /// The ticket that must be durable before it is certain that nobody has some sku.
+    #[must_use]
+    pub fn freed(&self) -> Ticket {
+        Ticket::new(self.freed.load(Ordering::Acquire))
+    }
+
     /// Takes a deleted product off the lists and frees its skus; its card stays until its actor leaves.
     pub(crate) fn unlist(&self, card: &Card) {
         self.ids.write().expect("a panic aborts the process").remove(&card.id);
-        for variant in &card.info().variants {
-            self.skus.remove(&variant.sku);
+        let ticket = card.snapshot().ticket;
+        for (_, variant) in card.info().live() {
+            self.free(card.id, &variant.sku, ticket);
         }
     }
 

@@ -15,6 +15,7 @@ mod reads;
 mod reservations;
 mod start;
 mod stock;
+mod variants;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

@@ -31,6 +31,7 @@ mod prices;
 mod pricing;
 mod product_actor;
 mod shard;
+mod skus;
 pub mod slots;
 mod turn;
 

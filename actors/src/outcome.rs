@@ -5,9 +5,7 @@ use std::sync::Arc;
 use holdfast_domain::cart::CartLine;
 use holdfast_domain::order::{Placed, Standing};
 use holdfast_domain::price::{self, Rule};
-use holdfast_domain::product::{
-    self, Description, Levels, MovementKind, Reason, VariantDescription, VariantNo,
-};
+use holdfast_domain::product::{self, Description, Levels, MovementKind, Reason, VariantDescription};
 use holdfast_domain::{
     Account, Cart, CartId, Category, Currency, Hold, Money, Order, OrderId, ProductId, Quantity, Reservation,
     ReservationId, Sku, Timestamp, Units, category, saga,
@@ -179,7 +177,7 @@ pub struct ProductFacts {
     pub description: Arc<Description>,
     /// Whether its only variant's sku is its own.
     pub is_simple: bool,
-    /// In the order in which they were added.
+    /// In the order in which they were added, without those that were removed: a place here is no number.
     pub variants: Vec<VariantFacts>,
     /// Of the description.
     pub version: u32,
@@ -289,9 +287,9 @@ impl ProductFacts {
         self.variants.iter().map(|variant| u64::from(variant.levels.available.0)).sum()
     }
 
-    /// The place of the variant with that sku.
+    /// The variant with that sku.
     #[must_use]
-    pub fn find(&self, sku: &Sku) -> Option<VariantNo> {
-        self.variants.iter().position(|variant| variant.description.sku == *sku).map(VariantNo::from_index)
+    pub fn variant(&self, sku: &Sku) -> Option<&VariantFacts> {
+        self.variants.iter().find(|variant| variant.description.sku == *sku)
     }
 }

@@ -14,6 +14,7 @@ mod price;
 mod refusal;
 mod reservation;
 mod values;
+mod variant;
 
 #[cfg(test)]
 pub(crate) mod handwritten;

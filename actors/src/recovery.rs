@@ -389,7 +389,7 @@ impl Replay {
                 let found = String::from("it is listed in a category that does not exist");
                 return Err(Error::Law { law: "known categories", whose: name(live.id), found });
             }
-            for variant in product.variants() {
+            for (_, variant) in product.live_variants() {
                 let sku = &variant.description.sku;
                 if skus.insert(sku, live.id).is_some() {
                     let found = String::from("two products have it");

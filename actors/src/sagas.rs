@@ -307,7 +307,7 @@ impl Sagas {
     /// A line, what it costs before rules, and of which currency.
     fn price_line(&self, item: &Item, pricing: Option<&Pricing>) -> Option<(OrderLine, Money, Currency)> {
         let info = self.turns.directory.live_card(item.product)?.info();
-        let variant = info.variants.get(item.variant.index())?;
+        let variant = info.variant(item.variant)?;
         let price = pricing::price(pricing, &info.description, variant, item.quantity);
         let before_rules = price.subtotal(item.quantity);
         let line = OrderLine {
@@ -323,6 +323,12 @@ impl Sagas {
 
     fn description(&self, product: ProductId) -> Option<Arc<Description>> {
         Some(Arc::clone(&self.turns.directory.live_card(product)?.info().description))
+    }
+
+    /// Whether a product has no such variant any more, or is gone.
+    fn is_gone(&self, item: &Item) -> bool {
+        let card = self.turns.directory.live_card(item.product);
+        card.is_none_or(|card| card.info().variant(item.variant).is_none())
     }
 
     /// A new id of that partition.

@@ -10,6 +10,7 @@ mod books;
 pub(crate) mod process;
 mod scenes;
 mod shop;
+mod variants;
 pub(crate) mod wishes;
 
 use std::sync::Arc;

@@ -26,6 +26,7 @@ use crate::outcome::{
 use crate::pending::{self, Pending};
 use crate::pricing::Pricing;
 use crate::record::{self, Entity, Events, KeyedOutcome, Turn};
+use crate::skus::SkuMoves;
 
 /// How heavy the events of one record may be before a turn of many commands begins another, by [`weight`]: with one
 /// more event on top, a record stays well below `RECORD_BYTES_MAX`.
@@ -42,6 +43,8 @@ pub(crate) enum Wish {
     Edit { version: Option<u32>, edit: Edit },
     /// Anything that the rules know a command for.
     Do(Command),
+    /// The same, where the command depends on the newest state.
+    Shape(Shape),
     /// Many of them, at most [`COMMANDS_MAX`], each with its own answer.
     Each(Vec<Command>),
     /// Many adjustments and counts, at most [`COMMANDS_MAX`]: all or none. A yes and a no look as for `Each`.
@@ -55,10 +58,19 @@ pub(crate) enum Wish {
 /// Makes a new description from the present one.
 pub(crate) type Edit = Box<dyn FnOnce(&Description) -> Description + Send>;
 
+/// Makes a command from the present product, or refuses.
+pub(crate) type Shape = Box<dyn FnOnce(&Product) -> Result<Command, Refusal> + Send>;
+
 impl Wish {
     /// Whether it may say in which categories the product is listed.
     const fn is_description(&self) -> bool {
-        matches!(self, Self::Create { .. } | Self::Edit { .. } | Self::Do(Command::Describe { .. }))
+        matches!(
+            self,
+            Self::Create { .. }
+                | Self::Edit { .. }
+                | Self::Shape { .. }
+                | Self::Do(Command::Describe { .. } | Command::Replace(_))
+        )
     }
 }
 
@@ -154,6 +166,11 @@ impl Live {
             Ok(events) => (events, None),
             Err(refusal) => (Vec::new(), Some(refusal)),
         };
+        let skus = SkuMoves::of(self.product.as_ref(), &events);
+        let (events, refusal, skus) = match skus.take(&shared.directory, self.id) {
+            Ok(()) => (events, refusal, skus),
+            Err(taken) => (Vec::new(), Some(taken.into()), SkuMoves::default()),
+        };
         for event in &events {
             product::apply(&mut self.product, event, now);
         }
@@ -168,6 +185,7 @@ impl Live {
             self.record(shared, Entry { context, events, key, position, now });
         }
         let rests_on = listing.map(|listing| listing.ticket()).unwrap_or_default();
+        skus.give_back(&shared.directory, self.id, self.ticket);
         self.seal(shared, answered, position).resting_on(rests_on)
     }
 
@@ -263,6 +281,10 @@ impl Live {
                 Command::Describe { description: Arc::new(edit(product.description())), version }
             }
             (Wish::Do(command), Some(_)) => command,
+            (Wish::Shape(shape), Some(product)) => match shape(product) {
+                Ok(command) => command,
+                Err(refusal) => return (Err(refusal.into()), None),
+            },
             (Wish::Each(_) | Wish::All { .. }, Some(_)) => {
                 unreachable!("many commands have a turn of their own")
             }
@@ -270,7 +292,12 @@ impl Live {
         let product = self.product.as_ref().expect("an absent product was answered above");
         let occasion = pricing.map(Pricing::occasion);
         let mut decided = product.decide_at(&command, occasion.as_ref()).map_err(Refused::from);
-        if let (Ok(_), Command::Describe { description, .. }) = (&decided, &command)
+        let described = match &command {
+            Command::Describe { description, .. } => Some(description),
+            Command::Replace(replacement) => Some(&replacement.description),
+            _ => None,
+        };
+        if let (Ok(_), Some(description)) = (&decided, described)
             && let Err(refusal) = check(description)
         {
             decided = Err(refusal.into());
@@ -282,6 +309,7 @@ impl Live {
     fn record(&mut self, shared: &TurnContext, entry: Entry<'_>) {
         let Entry { context, events, key, position, now } = entry;
         let is_unlisted = events.iter().any(|event| matches!(event, Event::Deleted));
+        let is_reshaped = events.iter().any(is_of_variants);
         if let [event @ Event::Purchased { order, .. }] = events.as_slice() {
             let bought = bought(self, event, context.actor.owner(), now, position.sequence);
             shared.partition(self.partition).books.borrow_mut().apply_bought(*order, bought);
@@ -300,6 +328,12 @@ impl Live {
         self.last_sequence = position.sequence;
         let relisting = Relisting::of(self.card.as_ref(), self.product.as_ref());
         match (&self.card, &self.product) {
+            (Some(_), Some(product)) if is_reshaped => {
+                let card = Card::new(self.id, self.partition, product, self.ticket, self.last_sequence);
+                let card = Arc::new(card);
+                shared.directory.renew(Arc::clone(&card));
+                self.card = Some(card);
+            }
             (Some(card), product) => {
                 card.publish(product.as_ref(), self.ticket, self.last_sequence);
                 if is_unlisted {
@@ -348,7 +382,8 @@ impl Live {
                 let position = position.expect("a turn with events leaves a record");
                 Outcome::StockChanged(self.stock_change(product, event, position, now))
             }
-            (_, Some(Command::Describe { .. } | Command::Delete { .. }) | None) => {
+            (_, None) => Outcome::Product(Box::new(facts(self.id, product))),
+            (_, Some(command)) if is_of_catalogue(command) => {
                 Outcome::Product(Box::new(facts(self.id, product)))
             }
             _ => Outcome::Done,
@@ -444,10 +479,37 @@ fn weight(event: &Event) -> usize {
         | Event::Fulfilled { lines: held, .. }
         | Event::Canceled { lines: held, .. } => lines(held.len()),
         Event::Reheld { before, lines: held, .. } => lines(before.len() + held.len()),
-        Event::Counted { .. } | Event::Deleted | Event::Purchased { rules: None, .. } => 64,
+        Event::Counted { .. }
+        | Event::Deleted
+        | Event::Purchased { rules: None, .. }
+        | Event::VariantRemoved { .. } => 64,
         Event::Purchased { rules: Some(steps), .. } => 64 + steps.len() * (64 + NAME_BYTES_MAX),
-        Event::Created { .. } | Event::Described { .. } => RECORD_WEIGHT_MAX,
+        Event::Created { .. }
+        | Event::Described { .. }
+        | Event::VariantAdded { .. }
+        | Event::VariantDescribed { .. } => RECORD_WEIGHT_MAX,
     }
+}
+
+/// Whether it changes what variants there are, or what they are called.
+const fn is_of_variants(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::VariantAdded { .. } | Event::VariantDescribed { .. } | Event::VariantRemoved { .. }
+    )
+}
+
+/// Whether its answer is the product.
+const fn is_of_catalogue(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Describe { .. }
+            | Command::Delete { .. }
+            | Command::Replace(_)
+            | Command::AddVariant { .. }
+            | Command::DescribeVariant { .. }
+            | Command::RemoveVariant { .. }
+    )
 }
 
 /// The order that a purchase is, from the state that its event led to.
@@ -483,7 +545,7 @@ fn facts(id: ProductId, product: &Product) -> ProductFacts {
         id,
         description: Arc::clone(product.description()),
         is_simple: product.sku().is_some(),
-        variants: product.variants().iter().map(variant).collect(),
+        variants: product.live_variants().map(|(_, it)| variant(it)).collect(),
         version: product.version(),
         created_at: product.created_at(),
         updated_at: product.updated_at(),

@@ -24,8 +24,10 @@ mod fulfil;
 mod purchase;
 mod rehold;
 mod release;
+mod replace;
 mod reserve;
 mod stocktaking;
+mod variants;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,7 +36,7 @@ use crate::price::Occasion;
 use crate::{Buyer, OrderId, ReservationId, Sku, Timestamp};
 
 pub use apply::apply;
-pub use command::{Command, NewProduct, NewVariant, Reason, Rehold};
+pub use command::{Command, NewProduct, NewVariant, Reason, Rehold, Replacement, WantedVariant};
 pub use create::decide_create;
 pub use describe::{Description, ReserveOn, Status, VariantDescription};
 pub use event::{Event, Line, VariantNo};
@@ -46,6 +48,8 @@ pub use refusal::{LimitKind, Refusal, Short};
 pub const LINES_MAX: usize = 100;
 /// How many variants one product may have.
 pub const VARIANTS_MAX: usize = 100;
+/// How many variants one product may ever have had: removed ones keep their places.
+pub const VARIANTS_EVER_MAX: usize = 1000;
 
 /// One product.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -53,6 +57,7 @@ pub struct Product {
     description: Arc<Description>,
     /// The product's own sku is that of its only variant; with options it has none.
     is_simple: bool,
+    /// By number; removed ones keep their places.
     variants: Vec<Variant>,
     /// Grows with each change of the description; stock has versions of its own.
     version: u32,
@@ -79,6 +84,8 @@ pub struct Variant {
     pub version: u32,
     /// The time of the newest movement.
     pub updated_at: Timestamp,
+    /// It is not sold any more, all its figures are 0, and its sku may be another's.
+    pub is_removed: bool,
 }
 
 /// Units held for somebody until their owner says otherwise.
@@ -125,6 +132,12 @@ impl Product {
         match command {
             Command::Describe { description, version } => self.decide_describe(description, *version),
             Command::Delete { version } => self.decide_delete(*version),
+            Command::Replace(replacement) => self.decide_replace(replacement),
+            Command::AddVariant { variant, version } => self.decide_add_variant(variant, *version),
+            Command::DescribeVariant { variant, description, version } => {
+                self.decide_describe_variant(*variant, description, *version)
+            }
+            Command::RemoveVariant { variant, version } => self.decide_remove_variant(*variant, *version),
             Command::Adjust { variant, .. } | Command::Count { variant, .. } => {
                 stocktaking::decide(command, self.levels_of(*variant)?).map(|event| vec![event])
             }
@@ -167,34 +180,45 @@ impl Product {
         self.updated_at
     }
 
-    /// All variants, in the order in which they were added.
+    /// All variants by number, in the order in which they were added, and the places of those that were removed.
     #[must_use]
     pub fn variants(&self) -> &[Variant] {
         &self.variants
     }
 
-    /// The variant of that number.
+    /// The variants that were not removed, with their numbers.
+    pub fn live_variants(&self) -> impl Iterator<Item = (VariantNo, &Variant)> {
+        let numbered = |(index, variant)| (VariantNo::from_index(index), variant);
+        self.variants.iter().enumerate().map(numbered).filter(|(_, variant)| !variant.is_removed)
+    }
+
+    /// The variant of that number, unless it was removed.
     #[must_use]
     pub fn variant(&self, variant: VariantNo) -> Option<&Variant> {
-        self.variants.get(variant.index())
+        self.variants.get(variant.index()).filter(|variant| !variant.is_removed)
     }
 
     /// The number of the variant with that sku.
     #[must_use]
     pub fn find(&self, sku: &Sku) -> Option<VariantNo> {
-        self.variants.iter().position(|variant| variant.description.sku == *sku).map(VariantNo::from_index)
+        self.live_variants().find(|(_, variant)| variant.description.sku == *sku).map(|(no, _)| no)
     }
 
-    /// The only variant of a product without options.
+    /// The only variant of a product that has one.
     #[must_use]
     pub fn only_variant(&self) -> Option<VariantNo> {
-        (self.variants.len() == 1).then(|| VariantNo::from_index(0))
+        let mut live = self.live_variants();
+        match (live.next(), live.next()) {
+            (Some((only, _)), None) => Some(only),
+            _ => None,
+        }
     }
 
     /// The product's own sku; none when it has options.
     #[must_use]
     pub fn sku(&self) -> Option<&Sku> {
-        if self.is_simple { self.variants.first().map(|variant| &variant.description.sku) } else { None }
+        let mut live = self.is_simple.then(|| self.live_variants())?;
+        live.next().map(|(_, variant)| &variant.description.sku)
     }
 
     /// All active reservations, by id.

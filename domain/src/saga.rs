@@ -183,6 +183,10 @@ pub fn explain(
             all(Why::Limit { kind: *kind, limit: *limit, counted: *counted })
         }
         product::Refusal::NotSellable { .. } => all(Why::NotSellable),
+        product::Refusal::UnknownVariant { variant } => {
+            let gone = lines.iter().filter(|(_, asked)| asked.variant == *variant);
+            gone.map(|asked| line(*asked, Why::Unknown)).collect()
+        }
         _ => all(Why::Unknown),
     }
 }

@@ -2,9 +2,11 @@
 
 mod model {
     pub(crate) mod facts;
+    pub(crate) mod shapes;
+    pub(crate) mod variants;
     pub(crate) mod wish;
 
-    /// How many variants the product of a run has.
+    /// How many variants the product of a run has at first.
     pub(crate) const VARIANTS: usize = 3;
     /// How many identities a run uses, over and over.
     pub(crate) const RESERVATIONS: u128 = 4;
@@ -58,7 +60,7 @@ struct Run {
 impl Run {
     fn start() -> Self {
         let new = product();
-        let model = Model::new(VARIANTS, &new.description);
+        let model = Model::new(&new);
         let mut run = Self { slot: None, journal: Vec::new(), model, now: START };
         run.take(decide_create(&new).expect("well formed"));
         run
@@ -90,9 +92,11 @@ impl Run {
 
     fn compare(&self, product: &Product) {
         let model = &self.model;
-        for index in 0..VARIANTS {
+        let live = product.live_variants().map(|(no, it)| (no, VariantDescription::clone(&it.description)));
+        assert_eq!(live.collect::<Vec<_>>(), model.live());
+        assert_eq!((product.variants().len(), product.sku().is_some()), (model.places(), model.is_simple()));
+        for (index, variant) in product.variants().iter().enumerate() {
             let no = VariantNo::from_index(index);
-            let variant = product.variant(no).expect("exists");
             let Levels { available, reserved, committed } = variant.levels;
             let levels = (available.signed(), reserved.signed(), committed.signed());
             assert_eq!(levels, (model.available(no), model.reserved(no), model.committed(no)), "{no:?}");
@@ -132,7 +136,10 @@ impl Run {
                 levels[movement.variant.index()].shift(movement.kind, -movement.quantity);
             }
         }
-        assert_eq!(levels, [Levels::default(); VARIANTS], "the ledger accounts for every unit");
+        assert!(
+            levels.iter().all(|levels| *levels == Levels::default()),
+            "the ledger accounts for every unit"
+        );
     }
 
     fn take(&mut self, events: Vec<Event>) {

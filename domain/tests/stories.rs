@@ -8,6 +8,7 @@ mod story {
     mod answer;
     mod ask;
     mod teller;
+    mod variants;
     mod words;
 }
 
@@ -22,6 +23,7 @@ mod diary {
     mod repeats;
     mod runner;
     mod stocktaking;
+    mod variants;
 }
 
 /// Reservations, carts and orders.

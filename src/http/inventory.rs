@@ -147,13 +147,15 @@ pub async fn read(
     _at_least: AtLeast,
 ) -> Result<HttpResponse, Problem> {
     let is_admin = is_admin(&request)?;
-    let (product, variant) = find(&engine, &sku).unzip();
+    let product = find(&engine, &sku).map(|(product, _)| product);
     let facts = match products::visible(&engine, product, is_admin).await {
         Ok(facts) => facts,
         Err(failure) => return Ok(answer::refused(failure, &engine, None)),
     };
-    let variant = variant.expect("a product that was found was found by its variant");
-    let variant = &facts.variants[variant.index()];
+    // It may have got another name since it was found.
+    let Some(variant) = Sku::new(&sku).and_then(|sku| facts.variant(&sku)) else {
+        return Ok(answer::refused(Failure::NotFound, &engine, None));
+    };
     let tag = variant.version.to_string();
     let inventory = Inventory {
         product: facts.id,

@@ -63,10 +63,14 @@ pub async fn list(
     _at_least: AtLeast,
 ) -> Result<HttpResponse, Problem> {
     let Some((product, variant)) = inventory::find(&engine, &sku) else {
-        return Ok(answer::refused(Failure::NotFound, &engine, None));
+        let failure =
+            engine.until_absence_is_certain().await.map_or_else(Failure::from, |()| Failure::NotFound);
+        return Ok(answer::refused(failure, &engine, None));
     };
     let wanted = filter.kind.map(Kind::word);
-    let list = format!("movements?sku={sku}&kind={}", wanted.unwrap_or_default());
+    // Not the sku: it may be another variant's by the next page, and a cursor must not lead into a foreign ledger.
+    let (whose, no) = (product.0, variant.0);
+    let list = format!("movements?product={whose:x}&variant={no}&kind={}", wanted.unwrap_or_default());
     let from = match &filter.cursor {
         Some(cursor) => unpack(&cursors.decode(&list, cursor)?),
         None => match engine.ledger_start(product, variant).await {

@@ -1,7 +1,9 @@
 //! `/products`: the catalogue, as far as one product at a time and a plain list go.
 
-mod body;
+pub(super) mod body;
+pub(super) mod change;
 mod list;
+mod replace;
 
 use std::sync::Arc;
 
@@ -21,8 +23,9 @@ use super::shop::Shop;
 use super::values::{self, Id};
 use super::{answer, context, view};
 
-pub use body::{NewProductBody, ProductPatch};
+pub use body::{NewProductBody, NewVariantBody, ProductPatch};
 pub use list::list;
+pub use replace::{ProductReplacement, put};
 
 /// Makes a product.
 ///
@@ -89,7 +92,12 @@ pub async fn patch(
     // Of several tags in `If-Match` the present one is insisted on; the turn compares it again.
     let version = answer::version_wanted(&request, engine.version(id));
     let Json(patch) = body;
-    Ok(match engine.edit(&context, id, version, move |description| patch.apply(description)).await {
+    let answer = if patch.is_of_variants() {
+        engine.replace(&context, id, move |product| replace::patched(&patch, id, version, product)).await
+    } else {
+        engine.edit(&context, id, version, move |description| patch.apply(description)).await
+    };
+    Ok(match answer {
         Ok(answer) => {
             let response = answer::json(StatusCode::OK, &view::Product::of(&answer.value));
             answer::tagged(answer::written(response, &answer), &tag(&answer.value))
@@ -128,7 +136,11 @@ pub(super) async fn visible(
     id: Option<ProductId>,
     is_admin: bool,
 ) -> Result<ProductFacts, Failure> {
-    let facts = engine.product(id.ok_or(Failure::NotFound)?).await?;
+    let Some(id) = id else {
+        engine.until_absence_is_certain().await?;
+        return Err(Failure::NotFound);
+    };
+    let facts = engine.product(id).await?;
     let is_hidden = facts.description.status == Status::Draft && !is_admin;
     if is_hidden { Err(Failure::NotFound) } else { Ok(facts) }
 }
@@ -139,9 +151,14 @@ pub(super) fn product_id(path: &str) -> Option<ProductId> {
 }
 
 /// The tag changes with the description and with every movement; the first part is the version alone.
-fn tag(facts: &ProductFacts) -> String {
+pub(super) fn tag(facts: &ProductFacts) -> String {
     let movements: u64 = facts.variants.iter().map(|variant| u64::from(variant.version)).sum();
     format!("{}-{movements}", facts.version)
+}
+
+/// The sku of a product without options that was given none.
+fn id_sku(id: ProductId) -> Sku {
+    Sku::new(&view::product_id(id).to_string()).expect("an id has the form of a sku")
 }
 
 fn new_product(body: &NewProductBody, id: ProductId) -> NewProduct {
@@ -162,7 +179,7 @@ fn new_product(body: &NewProductBody, id: ProductId) -> NewProduct {
     let variants = if is_simple {
         let sku = match &body.sku {
             Some(sku) => sku.to_domain(),
-            None => Sku::new(&view::product_id(id).to_string()).expect("an id has the form of a sku"),
+            None => id_sku(id),
         };
         let description =
             VariantDescription { sku, name: None, attributes: "{}".into(), price_adjustment: Money(0) };
@@ -171,7 +188,7 @@ fn new_product(body: &NewProductBody, id: ProductId) -> NewProduct {
             initial_stock: body::stock(body.initial_stock),
         }]
     } else {
-        body.variants.iter().map(body::NewVariantBody::domain).collect()
+        body.variants.iter().map(NewVariantBody::domain).collect()
     };
     NewProduct { description: Arc::new(description), is_simple, variants }
 }

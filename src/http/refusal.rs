@@ -7,7 +7,7 @@ mod lines;
 
 use std::borrow::Cow;
 
-use holdfast_actors::domain::product::{LimitKind, Refusal, Short};
+use holdfast_actors::domain::product::{LimitKind, Refusal, Short, VARIANTS_EVER_MAX};
 use holdfast_actors::domain::{ProductId, Sku, Units, price, saga};
 use holdfast_actors::{Engine, Failure, Overload, Refused};
 
@@ -42,10 +42,7 @@ pub fn problem(failure: &Failure, engine: &Engine, asked: Asked<'_>) -> Problem 
         Failure::SkuRequired => {
             invalid("sku", "required", "The product has several variants; name one of them.")
         }
-        Failure::DuplicateSku(sku) => {
-            Problem::new(Code::DuplicateSku, format!("The sku {sku} belongs to another product."))
-                .with("sku", sku.as_str())
-        }
+        Failure::DuplicateSku(sku) => duplicate_sku(sku),
         Failure::KeyReused => {
             let detail = "The idempotency key came with another request before; use a new one.";
             Problem::new(Code::IdempotencyKeyReused, detail)
@@ -90,6 +87,15 @@ fn by_product(refusal: &Refusal, engine: &Engine, asked: Asked<'_>) -> Problem {
         Refusal::DeadlineOutOfRange => deadline_out_of_range(),
         Refusal::OutOfBounds => out_of_range("", "A value is out of its bounds."),
         Refusal::TooLarge { bytes_max } => too_large(*bytes_max),
+        Refusal::SkuTaken { sku } => duplicate_sku(sku),
+        Refusal::StockFixed { indexes } => stock_fixed(indexes),
+        Refusal::TooManyVariants { count_max } => {
+            let detail = match *count_max {
+                VARIANTS_EVER_MAX => format!("In all its life a product has at most {count_max} variants."),
+                _ => format!("A product has at most {count_max} variants."),
+            };
+            Problem::new(Code::LimitExceeded, detail).with("limit", *count_max)
+        }
     }
 }
 
@@ -153,6 +159,27 @@ fn by_prices(refusal: &price::Refusal) -> Problem {
             let field = |place| format!("category_ids[{place}]");
             let error = |place| FieldError { field: field(place), code: "unknown", detail: detail.clone() };
             Problem::invalid(places.iter().map(error).collect())
+        }
+    }
+}
+
+fn duplicate_sku(sku: &Sku) -> Problem {
+    let detail = format!("The sku {sku} belongs to another product or variant.");
+    Problem::new(Code::DuplicateSku, detail).with("sku", sku.as_str())
+}
+
+/// An initial stock for what exists; of a product without options where no place is named.
+fn stock_fixed(indexes: &[usize]) -> Problem {
+    let error = |field: String| FieldError {
+        field,
+        code: "fixed",
+        detail: "It exists already; use adjustments to change its stock.".into(),
+    };
+    match indexes {
+        [] => Problem::invalid(vec![error("initial_stock".into())]),
+        indexes => {
+            let field = |index: &usize| format!("variants[{index}].initial_stock");
+            Problem::invalid(indexes.iter().map(|index| error(field(index))).collect())
         }
     }
 }

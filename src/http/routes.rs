@@ -15,7 +15,7 @@ use super::json::BodyLimit;
 use super::problem::{Code, Problem};
 use super::reservations::{self, batch};
 use super::shop::EngineSlot;
-use super::{cart, categories, inventory, login, movements, orders, prices, products, purchase};
+use super::{cart, categories, inventory, login, movements, orders, prices, products, purchase, variants};
 use crate::auth::password::Passwords;
 use crate::auth::token::Keys;
 
@@ -68,6 +68,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(at("/api/v1/products/{id}/purchase").route(web::post().to(purchase::purchase)))
         .service(
             readable("/api/v1/products/{id}", products::read)
+                .route(web::put().to(products::put))
                 .route(web::patch().to(products::patch))
                 .route(web::delete().to(products::delete)),
         )
@@ -84,6 +85,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .configure(orders)
         .configure(reservations)
         .configure(prices)
+        .configure(variants)
         .service(at("/api/v1/inventory/{sku}/adjustments").route(web::post().to(inventory::adjust)))
         .service(at("/api/v1/inventory/{sku}/counts").route(web::post().to(inventory::count)))
         .service(readable("/api/v1/inventory/{sku}/movements", movements::list))
@@ -152,6 +154,14 @@ fn prices(config: &mut web::ServiceConfig) {
                 .route(web::put().to(prices::change))
                 .route(web::delete().to(prices::delete)),
         );
+}
+
+fn variants(config: &mut web::ServiceConfig) {
+    config.service(at("/api/v1/products/{id}/variants").route(web::post().to(variants::create))).service(
+        readable("/api/v1/variants/{sku}", variants::read)
+            .route(web::patch().to(variants::patch))
+            .route(web::delete().to(variants::delete)),
+    );
 }
 
 fn at(path: &'static str) -> Resource {

@@ -91,7 +91,8 @@ impl<'a> Product<'a> {
 }
 
 impl<'a> Variant<'a> {
-    fn of(facts: &'a VariantFacts, price: Money) -> Self {
+    /// The view of a variant of a product with that price.
+    pub fn of(facts: &'a VariantFacts, price: Money) -> Self {
         let description: &VariantDescription = &facts.description;
         Self {
             sku: description.sku.as_str(),

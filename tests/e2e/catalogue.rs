@@ -152,9 +152,8 @@ async fn patch_changes_what_it_names_and_nothing_else() {
     let fixed = json!({ "sku": "NEW", "initial_stock": 9, "variants": [] });
     let refused = shop.client.patch(&path, &fixed).token(&shop.admin).send().await;
     let refused = refused.expect_problem(422, "validation_failed");
-    let mut fields = refused.wrong_fields();
-    fields.sort_unstable();
-    assert_eq!(fields, ["initial_stock", "sku", "variants"]);
+    assert_eq!(refused.wrong_fields(), ["initial_stock"]);
+    assert_eq!(refused.body["errors"][0]["code"], "fixed");
 }
 
 #[tokio::test]

@@ -18,9 +18,13 @@ mod catalogue;
 mod categories;
 mod conditional;
 mod lists;
+mod products_crashes;
+mod products_patch;
+mod products_put;
 mod searches;
 mod stock;
 mod stock_batches;
+mod variants;
 
 mod batches;
 mod carts;

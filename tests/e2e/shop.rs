@@ -54,6 +54,19 @@ impl Shop {
         Product { id: text(&made.body["id"]), sku: text(&made.body["sku"]) }
     }
 
+    /// A write by the admin, to be sent.
+    pub(crate) fn change(&self, method: &str, path: &str, body: &Value) -> Ask {
+        let ask = self.client.ask(method, path).token(&self.admin);
+        if body.is_null() { ask } else { ask.json(body) }
+    }
+
+    /// The skus of a product's variants, with what is available of each.
+    pub(crate) fn stocks(product: &Value) -> Vec<(&str, u64)> {
+        let variants = product["variants"].as_array().expect("a product has variants");
+        let stock = |variant: &'_ Value| variant["available"].as_u64().expect("a number of units");
+        variants.iter().map(|it| (it["sku"].as_str().expect("a sku is text"), stock(it))).collect()
+    }
+
     /// A purchase to be sent.
     pub(crate) fn purchase(&self, product: &Product, quantity: u32) -> Ask {
         self.client.post(&format!("/products/{}/purchase", product.id), &json!({ "quantity": quantity }))

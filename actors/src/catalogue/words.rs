@@ -222,7 +222,7 @@ pub(super) fn each_word(info: &Info, buffer: &mut String, mut take: impl FnMut(&
     };
     text(&description.name);
     description.text.as_deref().into_iter().for_each(&mut text);
-    for variant in &info.variants {
+    for (_, variant) in info.live() {
         text(variant.sku.as_str());
         variant.name.as_deref().into_iter().for_each(&mut text);
     }
@@ -234,6 +234,7 @@ pub(super) fn word_list(facts: &ProductFacts) -> Vec<String> {
         description: std::sync::Arc::clone(&facts.description),
         is_simple: facts.is_simple,
         variants: facts.variants.iter().map(|it| std::sync::Arc::clone(&it.description)).collect(),
+        removed: BTreeSet::new(),
         version: facts.version,
         created_at: facts.created_at,
         updated_at: facts.updated_at,

@@ -81,7 +81,7 @@ impl Engine {
     }
 }
 
-fn into_facts(outcome: Outcome) -> ProductFacts {
+pub(super) fn into_facts(outcome: Outcome) -> ProductFacts {
     match outcome {
         Outcome::Product(facts) => *facts,
         other => unreachable!("a description was answered with {other:?}"),
@@ -92,7 +92,6 @@ fn into_facts(outcome: Outcome) -> ProductFacts {
 pub(super) fn named_variant(info: &Info, sku: Option<&Sku>) -> Result<VariantNo, Failure> {
     match sku {
         Some(sku) => info.find(sku).ok_or(Failure::NotFound),
-        None if info.variants.len() == 1 => Ok(VariantNo::from_index(0)),
-        None => Err(Failure::SkuRequired),
+        None => info.only_variant().ok_or(Failure::SkuRequired),
     }
 }

@@ -13,6 +13,7 @@ use super::values::{
     Id, StoredDescription, StoredEnding, StoredLine, StoredReason, StoredVariant, currency, domain_lines,
     stored_lines,
 };
+use super::variant::{self, VariantRemoved, VariantShaped};
 
 /// A stored fact about a product. Every variant names its location: `main` until there are several.
 #[derive(Serialize, Deserialize)]
@@ -47,11 +48,17 @@ pub enum ProductEvent {
     Reheld(Reheld),
     /// See [`Event::Purchased`]: one whose price rules made.
     PurchasedByRules(PurchasedByRules),
+    /// See [`Event::VariantAdded`].
+    VariantAdded(VariantShaped),
+    /// See [`Event::VariantDescribed`].
+    VariantDescribed(VariantShaped),
+    /// See [`Event::VariantRemoved`].
+    VariantRemoved(VariantRemoved),
 }
 
 /// Where units are. Locations get numbers when there are several.
 #[derive(Serialize, Deserialize, Clone, Copy)]
-enum Location {
+pub(super) enum Location {
     Main,
 }
 
@@ -222,6 +229,9 @@ impl ProductEvent {
                 deadline: deadline.0,
                 ending: StoredEnding::from_domain(*ending),
             }),
+            Event::VariantAdded { .. } | Event::VariantDescribed { .. } | Event::VariantRemoved { .. } => {
+                variant::stored(event)
+            }
         }
     }
 
@@ -308,6 +318,9 @@ impl ProductEvent {
                 Event::Canceled { order: order(stored.order), lines: domain_lines(stored.lines)? }
             }
             Self::Reheld(stored) => stored.into_domain()?,
+            Self::VariantAdded(stored) => stored.added()?,
+            Self::VariantDescribed(stored) => stored.described()?,
+            Self::VariantRemoved(stored) => stored.into_domain(),
         })
     }
 }

@@ -203,7 +203,7 @@ impl StoredOutcome {
                 let answers = answers.into_iter().map(StoredOneOfMany::into_domain);
                 Outcome::Each(answers.collect::<Result<_, _>>()?)
             }
-            Self::Refused(refusal) => return Ok(Err(refusal.into_domain())),
+            Self::Refused(refusal) => return Ok(Err(refusal.into_domain()?)),
             Self::Purchased(purchase) => Outcome::Purchased(purchase.into_domain()?),
             Self::StockChanged(change) => Outcome::StockChanged(change.into_domain()?),
             Self::Product(product) => Outcome::Product(Box::new(product.into_domain()?)),
@@ -235,7 +235,7 @@ impl StoredOneOfMany {
 
     fn into_domain(self) -> Result<Result<Outcome, Refusal>, DecodeError> {
         match self {
-            Self::Refused(refusal) => match refusal.into_domain() {
+            Self::Refused(refusal) => match refusal.into_domain()? {
                 Refused::Product(refusal) => Ok(Err(refusal)),
                 _ => Err(DecodeError::Value("refusal of a product")),
             },

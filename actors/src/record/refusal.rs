@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::outcome::Refused;
 
+use super::DecodeError;
 use super::category::StoredCategoryRefusal;
 use super::price::StoredPriceRefusal;
-use super::values::{Id, StoredStatus};
+use super::values::{Id, StoredStatus, sku};
 
 /// A stored no: first those of products, then those of owners.
 #[derive(Serialize, Deserialize)]
@@ -102,6 +103,12 @@ pub enum StoredRefusal {
     Prices(StoredPriceRefusal),
     /// See [`Refused::Category`].
     Category(StoredCategoryRefusal),
+    /// See [`Refusal::SkuTaken`].
+    SkuTaken(Box<str>),
+    /// See [`Refusal::StockFixed`].
+    StockFixed(Vec<u32>),
+    /// See [`Refusal::TooManyVariants`].
+    TooManyVariants(u32),
 }
 
 /// Stored form.
@@ -155,8 +162,8 @@ impl StoredRefusal {
         }
     }
 
-    pub(super) fn into_domain(self) -> Refused {
-        match self {
+    pub(super) fn into_domain(self) -> Result<Refused, DecodeError> {
+        Ok(match self {
             Self::InsufficientStock(lines) => {
                 let lines = lines.into_iter().map(StoredShort::into_domain).collect();
                 Refusal::InsufficientStock { lines }.into()
@@ -210,7 +217,14 @@ impl StoredRefusal {
             }
             Self::Prices(refusal) => refusal.into_domain().into(),
             Self::Category(refusal) => refusal.into_domain().into(),
-        }
+            Self::SkuTaken(text) => Refusal::SkuTaken { sku: sku(&text)? }.into(),
+            Self::StockFixed(indexes) => {
+                Refusal::StockFixed { indexes: indexes.into_iter().map(domain_index).collect() }.into()
+            }
+            Self::TooManyVariants(count_max) => {
+                Refusal::TooManyVariants { count_max: domain_index(count_max) }.into()
+            }
+        })
     }
 
     pub(super) fn from_product(refusal: &Refusal) -> Self {
@@ -238,6 +252,11 @@ impl StoredRefusal {
             Refusal::UnknownProduct => Self::UnknownProduct,
             Refusal::TooLarge { bytes_max } => Self::TooLarge(*bytes_max),
             Refusal::OutOfBounds => Self::OutOfBounds,
+            Refusal::SkuTaken { sku } => Self::SkuTaken(sku.as_str().into()),
+            Refusal::StockFixed { indexes } => {
+                Self::StockFixed(indexes.iter().map(|index| stored_index(*index)).collect())
+            }
+            Refusal::TooManyVariants { count_max } => Self::TooManyVariants(stored_index(*count_max)),
         }
     }
 

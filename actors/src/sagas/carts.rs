@@ -62,7 +62,7 @@ impl Sagas {
         reply
     }
 
-    /// Takes those lines out of the owner's cart whose product is gone; there must be some.
+    /// Takes those lines out of the owner's cart whose product or variant is gone; there must be some.
     pub(crate) async fn tidy_cart(
         &self,
         mut request: Request,
@@ -139,7 +139,9 @@ impl Sagas {
             let requested = quantity.units();
             Err(saga::Refusal::Lines(vec![LineRefusal { index: 0, product, variant, requested, why }]))
         };
-        let Some(description) = self.description(item.product) else { return unsold(Why::Unknown) };
+        let Some(description) = self.description(item.product).filter(|_| !self.is_gone(&item)) else {
+            return unsold(Why::Unknown);
+        };
         if description.status != Status::Active {
             return unsold(Why::NotSellable);
         }
@@ -157,10 +159,10 @@ impl Sagas {
         self.price(&items, None).map(|_| events)
     }
 
-    /// Takes lines out whose product is gone: nobody can name them any more, and no order would take them.
+    /// Takes lines out whose product or variant is gone: nobody can name them any more, and no order would take them.
     fn decide_tidy(&self, before: &Cart) -> Vec<Event> {
         let items = before.lines.iter().filter(|line| !line.is_held()).map(|line| line.item);
-        let gone = items.filter(|item| self.description(item.product).is_none());
+        let gone = items.filter(|item| self.is_gone(item));
         gone.map(|item| Event::LineRemoved { product: item.product, variant: item.variant }).collect()
     }
 

@@ -37,8 +37,10 @@ impl Sagas {
     }
 
     /// The customer's side.
-    pub(crate) async fn absorb(&self, customer: Owner, guest: Guest) -> CartId {
+    pub(crate) async fn absorb(&self, customer: Owner, mut guest: Guest) -> CartId {
         let _lane = self.cart_lanes.enter(customer.buyer()).await;
+        // Nobody can buy those any more, and a product that knows one variant no longer would refuse all its lines.
+        guest.items.retain(|item| !self.is_gone(item));
         let (id, before) = self.cart_or_new(customer);
         let now = self.turns.clock.stamp();
         let name = before.hold.unwrap_or_else(|| ReservationId((self.ids)()));

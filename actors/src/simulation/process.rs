@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
 
-use holdfast_domain::product::{Product, VariantNo, invariant};
+use holdfast_domain::product::{Product, invariant};
 use holdfast_domain::{ProductId, Sku, Timestamp, Units};
 use holdfast_persistence::{Epoch, Head, MemoryJournal, Queue, Sequence, Ticket, Writer};
 
@@ -159,9 +159,16 @@ impl Process {
         let real: Vec<_> = product.variants().iter().map(|it| (it.levels, it.version)).collect();
         assert_eq!(shown, real, "the card shows what there is");
         assert_eq!(card.info().version, product.version());
-        if let Some((levels, _)) = card.sold_out(VariantNo(0), Units(1)) {
-            assert_eq!((levels.available, levels), (Units(0), product.variants()[0].levels));
+        let described: Vec<_> = product.variants().iter().map(|it| Arc::clone(&it.description)).collect();
+        assert_eq!(card.info().variants, described);
+        for (no, variant) in product.live_variants() {
+            assert_eq!(card.info().find(&variant.description.sku), Some(no));
+            if let Some((levels, _)) = card.sold_out(no, Units(1)) {
+                assert_eq!((levels.available, levels), (Units(0), variant.levels));
+            }
         }
+        let facts = card.facts().map(|(facts, _)| facts.variants.len());
+        assert_eq!(facts, Some(product.live_variants().count()), "what was removed is shown to nobody");
     }
 
     /// Keeps an answer until it is durable; it opens then and not before (INV-8).

@@ -17,6 +17,7 @@ mod world;
 mod bank;
 mod mail;
 mod process;
+mod rules;
 mod tasks;
 mod wall;
 
@@ -40,6 +41,8 @@ use world::{Deed, World};
 
 /// Steps that one world takes.
 const STEPS: u32 = 600;
+/// How often, in a hundred steps, somebody changes the price list.
+const PRICES_CHANGE_PERCENT: u64 = 2;
 /// How many tasks may be under way at once.
 const TASKS_MAX: usize = 16;
 
@@ -79,6 +82,9 @@ impl Life {
     }
 
     fn step(&mut self) {
+        if self.world.rng.percent(PRICES_CHANGE_PERCENT) {
+            self.world.change_prices();
+        }
         match self.mood.step(&mut self.world.rng) {
             Step::Ask => self.ask(),
             Step::Work => {

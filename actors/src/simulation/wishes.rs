@@ -5,7 +5,7 @@ use std::sync::Arc;
 use holdfast_domain::hold::Ending;
 use holdfast_domain::product::{
     Command, Description, Line, NewProduct, NewVariant, Product, Reason, Rehold, ReserveOn, Status,
-    VariantDescription, VariantNo,
+    VariantDescription,
 };
 use holdfast_domain::{
     Buyer, Currency, Millis, Money, OrderId, ProductId, Quantity, ReservationId, Sku, Timestamp, Units,
@@ -15,7 +15,7 @@ use crate::context::RequestKey;
 
 use crate::slots::Slots;
 
-use super::{PARTITIONS, Rng, SKUS};
+use super::{PARTITIONS, Rng, SKUS, variants};
 
 /// A request that can be sent again.
 #[derive(Clone, Debug)]
@@ -54,6 +54,7 @@ pub(super) fn any(rng: &mut Rng, product: ProductId, state: Option<&Product>, no
         (_, 3..=7) => edit(rng, state),
         (_, 8..=10) => AskedWish::Do(Command::Delete { version: None }),
         (_, 11..=16) => many(rng, product, state, now),
+        (_, 17..=21) => AskedWish::Do(variants::any(rng, state)),
         _ => AskedWish::Do(command(rng, product, state, now)),
     }
 }
@@ -62,7 +63,8 @@ pub(super) fn any(rng: &mut Rng, product: ProductId, state: Option<&Product>, no
 fn many(rng: &mut Rng, product: ProductId, state: Option<&Product>, now: Timestamp) -> AskedWish {
     let count = rng.below(5);
     if rng.percent(50) {
-        let commands = (0..count).map(|_| if rng.percent(70) { adjust(rng) } else { self::count(rng) });
+        let commands =
+            (0..count).map(|_| if rng.percent(70) { adjust(rng, state) } else { self::count(rng, state) });
         let commands = commands.collect();
         return AskedWish::Many { commands, all: Some(rng.percent(20)) };
     }
@@ -101,7 +103,7 @@ fn command(rng: &mut Rng, product: ProductId, state: Option<&Product>, now: Time
     let reservation = any_hold(rng, state);
     let order = any_order(rng, state);
     let deadline = now.after(Millis(rng.below(20 * 60 * 1000)));
-    let (buyer, line) = (Buyer(u128::from(rng.below(3))), any_line(rng));
+    let (buyer, line) = (Buyer(u128::from(rng.below(3))), any_line(rng, state));
     match rng.below(100) {
         0..=19 => Command::Purchase { order: new_order(rng, product), buyer, line },
         20..=35 => Command::Reserve { reservation, buyer, lines: vec![line], deadline },
@@ -113,8 +115,8 @@ fn command(rng: &mut Rng, product: ProductId, state: Option<&Product>, now: Time
         62..=68 => Command::Release { reservation, ending: ending(rng) },
         69..=75 => Command::Fulfil { order },
         76..=82 => Command::Cancel { order },
-        83..=93 => adjust(rng),
-        _ => count(rng),
+        83..=93 => adjust(rng, state),
+        _ => count(rng, state),
     }
 }
 
@@ -153,20 +155,23 @@ fn edit(rng: &mut Rng, state: Option<&Product>) -> AskedWish {
     AskedWish::Edit { version, price }
 }
 
-fn adjust(rng: &mut Rng) -> Command {
+fn adjust(rng: &mut Rng, state: Option<&Product>) -> Command {
     let delta = i32::try_from(rng.below(15)).expect("it is small") - 5;
     let reason = if delta > 0 { Reason::Received } else { Reason::Shrinkage };
-    Command::Adjust { variant: VariantNo(0), delta, reason, reference: None, note: None }
+    let variant = variants::any_number(rng, state);
+    Command::Adjust { variant, delta, reason, reference: None, note: None }
 }
 
-fn count(rng: &mut Rng) -> Command {
+fn count(rng: &mut Rng, state: Option<&Product>) -> Command {
     let on_hand = Units(u32::try_from(rng.below(30)).expect("it is small"));
-    Command::Count { variant: VariantNo(0), on_hand, expected: None }
+    let variant = variants::any_number(rng, state);
+    Command::Count { variant, on_hand, expected: None }
 }
 
-fn any_line(rng: &mut Rng) -> Line {
+fn any_line(rng: &mut Rng, state: Option<&Product>) -> Line {
     let units = 1 + u32::try_from(rng.below(5)).expect("it is small");
-    Line { variant: VariantNo(0), quantity: Quantity::new(units).expect("in range") }
+    let variant = variants::any_number(rng, state);
+    Line { variant, quantity: Quantity::new(units).expect("in range") }
 }
 
 /// A new hold, or one that is there.

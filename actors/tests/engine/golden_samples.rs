@@ -36,6 +36,7 @@ macro_rules! names {
 mod categories;
 mod owners;
 mod prices;
+mod variants;
 
 names!(event_name, EVENTS, Event, {
     Event::Created { .. } => "event-created",
@@ -54,6 +55,9 @@ names!(event_name, EVENTS, Event, {
     Event::Canceled { .. } => "event-canceled",
     Event::Reheld { ending: Ending::Released, .. } => "event-reheld-released",
     Event::Reheld { ending: Ending::Expired, .. } => "event-reheld-expired",
+    Event::VariantAdded { .. } => "event-variant-added",
+    Event::VariantDescribed { .. } => "event-variant-described",
+    Event::VariantRemoved { .. } => "event-variant-removed",
 });
 
 names!(account_event_name, ACCOUNT_EVENTS, account::Event, {
@@ -107,6 +111,9 @@ names!(refusal_name, REFUSALS, Refusal, {
     Refusal::UnknownProduct => "refusal-unknown-product",
     Refusal::OutOfBounds => "refusal-out-of-bounds",
     Refusal::TooLarge { .. } => "refusal-too-large",
+    Refusal::SkuTaken { .. } => "refusal-sku-taken",
+    Refusal::StockFixed { .. } => "refusal-stock-fixed",
+    Refusal::TooManyVariants { .. } => "refusal-too-many-variants",
 });
 
 names!(actor_name, ACTORS, Actor, {
@@ -267,7 +274,9 @@ fn later_events() -> Vec<Event> {
         deadline: AT,
         ending,
     };
-    vec![reheld(Ending::Released, lines()), reheld(Ending::Expired, Vec::new())]
+    let mut all = vec![reheld(Ending::Released, lines()), reheld(Ending::Expired, Vec::new())];
+    all.extend(variants::events());
+    all
 }
 
 fn adjusted(reason: Reason) -> Event {
@@ -377,7 +386,7 @@ fn refusals() -> Vec<Refusal> {
         available: Units(2),
         reserved: Units(1),
     };
-    vec![
+    let mut all = vec![
         Refusal::InsufficientStock { lines: vec![short(0), short(9_999)] },
         Refusal::LimitExceeded { kind: LimitKind::PerOrder, limit: Units(4), counted: 0 },
         Refusal::LimitExceeded { kind: LimitKind::PerCustomer, limit: Units(4), counted: u64::MAX },
@@ -398,7 +407,9 @@ fn refusals() -> Vec<Refusal> {
         Refusal::UnknownProduct,
         Refusal::OutOfBounds,
         Refusal::TooLarge { bytes_max: 32 * 1024 },
-    ]
+    ];
+    all.extend(variants::refusals());
+    all
 }
 
 fn actors() -> Vec<Actor> {

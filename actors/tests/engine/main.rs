@@ -64,3 +64,4 @@ mod payments;
 mod rivals;
 
 mod prices;
+mod variants;

@@ -7,7 +7,7 @@ use crate::{Buyer, OrderId, ReservationId, Timestamp};
 
 use super::{
     Commitment, Description, Event, Levels, Line, Movement, MovementKind, Product, Reservation, Totals,
-    Variant, VariantDescription,
+    Variant, VariantDescription, VariantNo,
 };
 
 /// Takes one event of a product into the books, at the time of its record.
@@ -37,23 +37,38 @@ fn created(
     variants: &[Arc<VariantDescription>],
     at: Timestamp,
 ) -> Product {
-    let variant = |description: &Arc<VariantDescription>| Variant {
-        description: description.clone(),
-        levels: Levels::default(),
-        totals: Totals::default(),
-        version: 1,
-        updated_at: at,
-    };
     Product {
         description: description.clone(),
         is_simple,
-        variants: variants.iter().map(variant).collect(),
+        variants: variants.iter().map(|description| Variant::new(description, at)).collect(),
         version: 1,
         created_at: at,
         updated_at: at,
         reservations: BTreeMap::new(),
         orders: BTreeMap::new(),
         units_by_buyer: BTreeMap::new(),
+    }
+}
+
+impl Variant {
+    /// One that was just added.
+    fn new(description: &Arc<VariantDescription>, at: Timestamp) -> Self {
+        Self {
+            description: description.clone(),
+            levels: Levels::default(),
+            totals: Totals::default(),
+            version: 1,
+            updated_at: at,
+            is_removed: false,
+        }
+    }
+
+    /// Keeps what readers of history ask for: the sku and the name.
+    fn remove(&mut self) {
+        assert_eq!(self.levels, Levels::default(), "INV-1: a removed variant has no units");
+        let description = VariantDescription { attributes: "{}".into(), ..(*self.description).clone() };
+        self.description = Arc::new(description);
+        self.is_removed = true;
     }
 }
 
@@ -95,7 +110,32 @@ impl Product {
                 let commitment = self.orders.remove(order).expect("only committed orders are canceled");
                 self.uncount_for(commitment.buyer, &commitment.lines);
             }
+            Event::VariantAdded { variant, description, is_simple, version } => {
+                assert_eq!(variant.index(), self.variants.len(), "numbers are given in order, each once");
+                self.variants.push(Variant::new(description, at));
+                self.note_options(*is_simple, *version, at);
+            }
+            Event::VariantDescribed { variant, description, is_simple, version } => {
+                self.live_place(*variant).description = description.clone();
+                self.note_options(*is_simple, *version, at);
+            }
+            Event::VariantRemoved { variant, version, .. } => {
+                self.live_place(*variant).remove();
+                self.note_options(self.is_simple, *version, at);
+            }
         }
+    }
+
+    fn live_place(&mut self, variant: VariantNo) -> &mut Variant {
+        let place = self.variants.get_mut(variant.index()).filter(|variant| !variant.is_removed);
+        place.expect("only what is there is described or removed")
+    }
+
+    /// Several events of one command carry the same version.
+    fn note_options(&mut self, is_simple: bool, version: u32, at: Timestamp) {
+        self.is_simple = is_simple;
+        self.version = version;
+        self.updated_at = at;
     }
 
     fn apply_movement(&mut self, movement: Movement, at: Timestamp) {

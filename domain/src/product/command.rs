@@ -102,6 +102,55 @@ pub enum Command {
         /// Which.
         order: OrderId,
     },
+    /// Change description and variants together: all of it or nothing.
+    Replace(Box<Replacement>),
+    /// Add a variant.
+    AddVariant {
+        /// As it shall be.
+        variant: NewVariant,
+        /// The version that the product must have, where that matters.
+        version: Option<u32>,
+    },
+    /// Describe a variant anew; its sku may change as well.
+    DescribeVariant {
+        /// Which.
+        variant: VariantNo,
+        /// As it shall be.
+        description: Arc<VariantDescription>,
+        /// The version that the product must have, where that matters.
+        version: Option<u32>,
+    },
+    /// Take a variant out of its product, with the units that nobody holds.
+    RemoveVariant {
+        /// Which.
+        variant: VariantNo,
+        /// The version that the product must have, where that matters.
+        version: Option<u32>,
+    },
+}
+
+/// What a product shall be instead. Its variants are matched by sku: those that it has are described anew, the rest
+/// is added, and what is not named is removed. The only variant of a product stays itself when the product shall have
+/// no options, whatever its sku becomes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Replacement {
+    /// As it shall be.
+    pub description: Arc<Description>,
+    /// Whether its only variant's sku shall be its own.
+    pub is_simple: bool,
+    /// At least one, at most [`super::VARIANTS_MAX`], no sku twice.
+    pub variants: Vec<WantedVariant>,
+    /// The version it must have, where that matters.
+    pub version: Option<u32>,
+}
+
+/// A variant that a product shall have.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct WantedVariant {
+    /// As it shall be.
+    pub description: Arc<VariantDescription>,
+    /// Received at once; only for one that is new.
+    pub initial_stock: Option<Units>,
 }
 
 /// What a hold shall be instead. Units that were held under either name count as free for it, so nobody is refused

@@ -117,7 +117,7 @@ impl Product {
             return Ok(Vec::new());
         }
         check_price(description)?;
-        check_size(description, &mut self.variants.iter().map(|variant| &*variant.description))?;
+        check_size(description, &mut self.live_variants().map(|(_, variant)| &*variant.description))?;
         Ok(vec![Event::Described { description: description.clone() }])
     }
 
@@ -130,7 +130,7 @@ impl Product {
         Ok(vec![Event::Deleted])
     }
 
-    fn check_version(&self, expected: Option<u32>) -> Result<(), Refusal> {
+    pub(super) fn check_version(&self, expected: Option<u32>) -> Result<(), Refusal> {
         match expected {
             Some(expected) if expected != self.version => {
                 Err(Refusal::VersionMismatch { expected, actual: self.version })

@@ -153,6 +153,37 @@ pub enum Event {
         /// How the units that are not held any more came back.
         ending: Ending,
     },
+    /// The product has another variant, with no units yet.
+    VariantAdded {
+        /// Its number; never another's.
+        variant: VariantNo,
+        /// As it is.
+        description: Arc<VariantDescription>,
+        /// Whether the product has no options now, and this sku is its own.
+        is_simple: bool,
+        /// Of the product now.
+        version: u32,
+    },
+    /// A variant is described like this now.
+    VariantDescribed {
+        /// Which.
+        variant: VariantNo,
+        /// As it is now.
+        description: Arc<VariantDescription>,
+        /// Whether the product has no options now, and this sku is its own.
+        is_simple: bool,
+        /// Of the product now.
+        version: u32,
+    },
+    /// A variant is gone, and with it the units that nobody held.
+    VariantRemoved {
+        /// Which.
+        variant: VariantNo,
+        /// How many units went with it.
+        units: Units,
+        /// Of the product now.
+        version: u32,
+    },
 }
 
 impl VariantNo {

@@ -2,7 +2,7 @@
 
 use crate::Timestamp;
 
-use super::{Line, Product, Variant, VariantNo};
+use super::{Levels, Line, Product, Variant, VariantNo};
 
 /// A broken law: which, and what was found.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -38,6 +38,9 @@ pub fn figures_add_up(product: &Product) -> Result<(), Violation> {
             levels.available.checked_add(levels.reserved).and_then(|sum| sum.checked_add(levels.committed));
         ensure(sum.is_some(), "INV-1", || {
             format!("{}: levels overflow: {levels:?}", variant.description.sku)
+        })?;
+        ensure(!variant.is_removed || levels == Levels::default(), "INV-1", || {
+            format!("{}: removed with units: {levels:?}", variant.description.sku)
         })?;
     }
     Ok(())
@@ -125,6 +128,11 @@ mod tests {
     #[test]
     fn levels_beyond_u32_break_inv_1() {
         breaks("INV-1", figures_add_up, |books| books.variants[0].levels.available = Units(u32::MAX));
+    }
+
+    #[test]
+    fn units_of_a_removed_variant_break_inv_1() {
+        breaks("INV-1", figures_add_up, |books| books.variants[0].is_removed = true);
     }
 
     #[test]

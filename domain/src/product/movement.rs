@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::hold::Ending;
-use crate::{OrderId, ReservationId};
+use crate::{OrderId, ReservationId, Units};
 
 use super::{Event, Line, Reason, VariantNo};
 
@@ -70,7 +70,11 @@ impl Event {
             }
         };
         match self {
-            Self::Created { .. } | Self::Described { .. } | Self::Deleted => {}
+            Self::Created { .. }
+            | Self::Described { .. }
+            | Self::Deleted
+            | Self::VariantAdded { .. }
+            | Self::VariantDescribed { .. } => {}
             Self::Adjusted { variant, delta, reason, .. } => {
                 let is_received = matches!(reason, Reason::Received | Reason::Restock) && *delta > 0;
                 let kind = if is_received { MovementKind::Received } else { MovementKind::Adjusted };
@@ -123,8 +127,17 @@ impl Event {
                     visit(Movement { variant, kind, quantity, cause: Cause::Reservation(*to), reason: None });
                 }
             }
+            Self::VariantRemoved { variant, units, .. } => {
+                written_off(*variant, *units).into_iter().for_each(visit);
+            }
         }
     }
+}
+
+/// The units that went with a variant, if there were any.
+fn written_off(variant: VariantNo, units: Units) -> Option<Movement> {
+    let (kind, cause, reason) = (MovementKind::Adjusted, Cause::Stocktaking, Some(Reason::Other));
+    (units.0 > 0).then(|| Movement { variant, kind, quantity: -units.signed(), cause, reason })
 }
 
 /// How many more units of each variant `after` has than `before`; nothing for those that are equal.

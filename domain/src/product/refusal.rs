@@ -1,6 +1,6 @@
 //! Why a product said no. A refusal is an answer, not an error; it carries what the caller needs.
 
-use crate::{Timestamp, Units};
+use crate::{Sku, Timestamp, Units};
 
 use super::{Status, VariantNo};
 
@@ -72,6 +72,21 @@ pub enum Refusal {
     TooLarge {
         /// How many bytes they may have.
         bytes_max: u32,
+    },
+    /// Another variant has this sku, of this product or of another.
+    SkuTaken {
+        /// Which.
+        sku: Sku,
+    },
+    /// An initial stock for variants that exist already.
+    StockFixed {
+        /// Their places in the request; none where it is of a product without options.
+        indexes: Vec<usize>,
+    },
+    /// More variants than a product may have, or may ever have had.
+    TooManyVariants {
+        /// How many it may have.
+        count_max: usize,
     },
 }
 

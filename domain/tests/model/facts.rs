@@ -4,13 +4,14 @@
 //! way, and nothing of `decide`, `apply` or `Levels` is used. Only the words (commands, refusals) are shared.
 
 use holdfast_domain::product::{
-    Command, Description, LimitKind, Line, Refusal, Rehold, Short, Status, VariantNo,
+    Command, Description, LimitKind, Line, NewProduct, Refusal, Rehold, Short, Status, VariantDescription,
+    VariantNo,
 };
 use holdfast_domain::{Buyer, OrderId, Quantity, ReservationId, Units};
 
 /// What happened, as the model sees it.
 #[derive(Clone, Debug)]
-enum Fact {
+pub(super) enum Fact {
     Came {
         variant: VariantNo,
         units: i64,
@@ -41,12 +42,22 @@ enum Fact {
         order: OrderId,
     },
     Described(Box<Description>),
+    /// The variants changed and the description did not.
+    Shaped,
+    Named {
+        variant: VariantNo,
+        description: VariantDescription,
+    },
+    Removed {
+        variant: VariantNo,
+    },
+    /// Whether the product has a sku of its own.
+    Simple(bool),
 }
 
 /// The model: the facts in order.
 pub(crate) struct Model {
-    variants: usize,
-    facts: Vec<Fact>,
+    pub(super) facts: Vec<Fact>,
     pub(crate) is_deleted: bool,
 }
 
@@ -75,9 +86,14 @@ pub(crate) enum Expected {
 }
 
 impl Model {
-    pub(crate) fn new(variants: usize, description: &Description) -> Self {
-        let first = Fact::Described(Box::new(description.clone()));
-        Self { variants, facts: vec![first], is_deleted: false }
+    pub(crate) fn new(new: &NewProduct) -> Self {
+        let mut facts = vec![Fact::Described(Box::new(Description::clone(&new.description)))];
+        for (index, variant) in new.variants.iter().enumerate() {
+            let description = VariantDescription::clone(&variant.description);
+            facts.push(Fact::Named { variant: VariantNo::from_index(index), description });
+        }
+        facts.push(Fact::Simple(new.is_simple));
+        Self { facts, is_deleted: false }
     }
 
     /// Says what must follow from `command`, and believes it.
@@ -135,6 +151,7 @@ impl Model {
                 let returned = |order: Order| Fact::Returned { order: order.id };
                 Ok(self.order(*order).map(returned).into_iter().collect())
             }
+            _ => self.shaped(command),
         }
     }
 }
@@ -161,7 +178,7 @@ impl Model {
         Ok(Vec::new())
     }
 
-    fn has_version(&self, version: Option<u32>) -> Result<(), Refusal> {
+    pub(super) fn has_version(&self, version: Option<u32>) -> Result<(), Refusal> {
         let actual = self.version();
         match version {
             Some(expected) if expected != actual => Err(Refusal::VersionMismatch { expected, actual }),
@@ -202,7 +219,7 @@ impl Model {
             return Ok(Vec::new());
         }
         let mut facts: Vec<Fact> = own.iter().map(|hold| Fact::GivenBack { id: hold.id }).collect();
-        let mut without = Self { variants: self.variants, facts: self.facts.clone(), is_deleted: false };
+        let mut without = Self { facts: self.facts.clone(), is_deleted: false };
         without.facts.extend(facts.clone());
 
         let had = |variant| own.iter().map(|hold| of(variant, &hold.lines)).sum::<u64>();
@@ -313,8 +330,9 @@ impl Model {
         }
     }
 
-    fn known(&self, variant: VariantNo) -> Result<(), Refusal> {
-        if usize::from(variant.0) < self.variants { Ok(()) } else { Err(Refusal::UnknownVariant { variant }) }
+    pub(super) fn known(&self, variant: VariantNo) -> Result<(), Refusal> {
+        let is_live = self.live().iter().any(|(live, _)| *live == variant);
+        if is_live { Ok(()) } else { Err(Refusal::UnknownVariant { variant }) }
     }
 
     fn short(&self, index: usize, variant: VariantNo, asked: i64) -> Short {
@@ -355,7 +373,7 @@ impl Model {
     }
 
     pub(crate) fn version(&self) -> u32 {
-        let changes = self.facts.iter().filter(|fact| matches!(fact, Fact::Described(_)));
+        let changes = self.facts.iter().filter(|fact| matches!(fact, Fact::Described(_) | Fact::Shaped));
         u32::try_from(changes.count()).expect("few")
     }
 
@@ -427,6 +445,7 @@ impl Model {
         for (index, fact) in self.facts.iter().enumerate() {
             match fact {
                 Fact::Came { .. } | Fact::Described(_) | Fact::Noted => {}
+                Fact::Shaped | Fact::Named { .. } | Fact::Removed { .. } | Fact::Simple(_) => {}
                 Fact::Held { id, buyer, lines } => {
                     holds.push(Hold { id: *id, buyer: *buyer, lines: lines.clone() });
                 }

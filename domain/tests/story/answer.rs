@@ -54,6 +54,9 @@ fn reason(refusal: &Refusal) -> String {
         Refusal::UnknownProduct => "unknown product".into(),
         Refusal::OutOfBounds => "out of bounds".into(),
         Refusal::TooLarge { bytes_max } => format!("texts beyond {bytes_max} bytes"),
+        Refusal::SkuTaken { sku } => format!("sku {sku} is taken"),
+        Refusal::StockFixed { indexes } => format!("stock of {indexes:?} is fixed"),
+        Refusal::TooManyVariants { count_max } => format!("more than {count_max} variants"),
     }
 }
 
@@ -61,6 +64,13 @@ fn short(short: &Short) -> String {
     let Short { index, variant, requested, available, reserved } = short;
     let variant = variant_text(*variant);
     format!("line {index}: {requested} {variant} asked, {available} available, {reserved} reserved")
+}
+
+/// `lamp-a, lamp-b`, or `own lamp`.
+pub(crate) fn skus(product: &Product) -> String {
+    let skus: Vec<_> = product.live_variants().map(|(_, it)| it.description.sku.as_str()).collect();
+    let own = product.sku().map_or("", |_| "own ");
+    format!("{own}{}", skus.join(", "))
 }
 
 pub(crate) fn levels(levels: &Levels) -> String {

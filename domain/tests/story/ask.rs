@@ -6,6 +6,7 @@ use holdfast_domain::hold::Ending;
 use holdfast_domain::product::{Command, Description, Reason, Rehold, Status, VariantNo};
 use holdfast_domain::{Buyer, Millis, Money, OrderId, Quantity, ReservationId, Timestamp};
 
+use super::variants::{self, Shape};
 use super::words::{self, Words};
 
 /// A line's wish.
@@ -21,6 +22,10 @@ pub(crate) enum Ask {
     Order(OrderId),
     /// How many units of somebody are counted.
     Counted(Buyer),
+    /// Change the variants.
+    Shape(Shape),
+    /// The skus of all variants, and the product's own.
+    Skus,
     /// Of the description.
     Version,
     /// The version of a variant's figures.
@@ -63,7 +68,8 @@ pub(crate) fn read(text: &str, now: Timestamp) -> Ask {
         .or_else(|| hold(verb, &mut words, now))
         .or_else(|| rehold(verb, &mut words, now))
         .or_else(|| order(verb, &mut words))
-        .or_else(|| describe(verb, &mut words));
+        .or_else(|| describe(verb, &mut words))
+        .or_else(|| variants::read(verb, &mut words).map(Ask::Shape));
     words.end();
     ask.unwrap_or_else(|| panic!("`{verb}` is not a verb"))
 }
@@ -76,6 +82,7 @@ fn look(verb: &str, words: &mut Words<'_>) -> Option<Ask> {
         "hold" => Ask::Hold(words::reservations(words.next())[0]),
         "order" => Ask::Order(words::order(words.next())),
         "counted" => Ask::Counted(words::buyer(words.next())),
+        "skus" => Ask::Skus,
         "version" => Ask::Version,
         "moves" => Ask::Moves(words.variant()),
         _ => return None,

@@ -55,6 +55,7 @@ impl Shop {
                 }
                 None => Vec::new(),
             },
+            Ask::Shape(shape) => self.slot.as_ref().map(|product| shape.of(product)).into_iter().collect(),
             look => return Outcome::to_be_told(self.look(&look)),
         };
         let mut outcome = Outcome::to_be_told("no product");
@@ -88,15 +89,16 @@ impl Shop {
 
     fn look(&self, look: &Ask) -> String {
         let Some(product) = &self.slot else { return "no product".into() };
-        let variant = |no: VariantNo| product.variant(no).expect("look at variants that exist");
+        let variant = |no: VariantNo| &product.variants()[no.index()];
         match look {
-            Ask::Do(_) | Ask::Describe(..) => unreachable!("not a look"),
+            Ask::Do(_) | Ask::Describe(..) | Ask::Shape(_) => unreachable!("not a look"),
             Ask::Stock(no) => answer::levels(&variant(*no).levels),
             Ask::Totals(no) => answer::totals(&variant(*no).totals),
             Ask::Ledger(no) => answer::ledger(self.journal.iter().map(|(_, event)| event), *no),
             Ask::Hold(id) => answer::hold(product, *id),
             Ask::Order(id) => answer::order(product, *id),
             Ask::Counted(buyer) => product.units_of(*buyer).to_string(),
+            Ask::Skus => answer::skus(product),
             Ask::Version => product.version().to_string(),
             Ask::Moves(no) => variant(*no).version.to_string(),
         }

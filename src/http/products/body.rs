@@ -7,10 +7,11 @@ use std::sync::Arc;
 use holdfast_actors::domain::product::{
     Description, NewVariant, ReserveOn, Status, VARIANTS_MAX, VariantDescription,
 };
-use holdfast_actors::domain::{Currency, Money, Quantity};
+use holdfast_actors::domain::{self, Currency, Money, Quantity};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
+use super::change::{AttributesPatch, Change, change, given, present};
 use crate::http::check::Check;
 use crate::http::field::{Fault, Field, Objects, Value};
 use crate::http::json::Body;
@@ -21,9 +22,9 @@ use self::categories::check_categories;
 pub(super) use self::categories::domain_ids;
 
 type Price = Whole<0, { Money::PRICE_MAX }>;
-type Adjustment = Whole<{ -Money::PRICE_MAX }, { Money::PRICE_MAX }>;
-type Stock = Whole<0, 1_000_000>;
-type Name = Text<1, 200>;
+pub(in crate::http) type Adjustment = Whole<{ -Money::PRICE_MAX }, { Money::PRICE_MAX }>;
+pub(in crate::http) type Stock = Whole<0, 1_000_000>;
+pub(in crate::http) type Name = Text<1, 200>;
 type LongText = Text<0, 10_000>;
 
 /// The most bytes of the attributes of a product or a variant, as JSON.
@@ -52,7 +53,7 @@ pub struct NewProductBody {
 
 /// A variant of a product to be made.
 #[derive(Debug, Serialize)]
-pub(super) struct NewVariantBody {
+pub struct NewVariantBody {
     sku: Sku,
     name: Option<Name>,
     attributes: Attributes,
@@ -63,14 +64,15 @@ pub(super) struct NewVariantBody {
 /// A change: what is absent stays.
 #[derive(Debug, Serialize)]
 pub struct ProductPatch {
+    sku: Change<Sku>,
+    variants: Option<Vec<NewVariantBody>>,
     name: Option<Name>,
     price: Option<Price>,
     currency: Option<CurrencyCode>,
     description: Change<LongText>,
     #[serde(skip_serializing_if = "Option::is_none")]
     category_ids: Option<Vec<Id<Category>>>,
-    attributes: Option<Map<String, Json>>,
-    is_attributes_cleared: bool,
+    attributes: AttributesPatch,
     status: Option<StatusWord>,
     reserve_on: Option<ReserveOnWord>,
     reservation_ttl_seconds: Change<TtlSeconds>,
@@ -78,12 +80,14 @@ pub struct ProductPatch {
     per_customer_limit: Change<Units>,
 }
 
-/// What to do with a field that may be empty.
-#[derive(Clone, Debug, Serialize)]
-pub(super) enum Change<T> {
-    Keep,
-    Clear,
-    Set(T),
+/// Which sku a product without options shall have.
+pub(super) enum WantedSku {
+    /// The one that it has.
+    Present,
+    /// The one of a product that was given none.
+    Default,
+    /// This.
+    This(domain::Sku),
 }
 
 /// As it came, to be made or to be changed.
@@ -96,6 +100,7 @@ pub struct RawProduct {
     description: Field<LongText>,
     sku: Field<Sku>,
     category_ids: Field<Vec<Field<Id<Category>>>>,
+    #[serde(deserialize_with = "given")]
     attributes: Option<Json>,
     status: Field<StatusWord>,
     reserve_on: Field<ReserveOnWord>,
@@ -103,23 +108,24 @@ pub struct RawProduct {
     per_order_limit: Field<Units>,
     per_customer_limit: Field<Units>,
     initial_stock: Field<Stock>,
-    variants: Field<Objects<RawVariant, VARIANTS_MAX>>,
+    pub(super) variants: Field<Objects<RawVariant, VARIANTS_MAX>>,
 }
 
-/// As it came.
+/// As it came, to be made or to be changed.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct RawVariant {
-    sku: Field<Sku>,
-    name: Field<Name>,
-    attributes: Option<Json>,
-    price_adjustment: Field<Adjustment>,
-    initial_stock: Field<Stock>,
+pub struct RawVariant {
+    pub(in crate::http) sku: Field<Sku>,
+    pub(in crate::http) name: Field<Name>,
+    #[serde(deserialize_with = "given")]
+    pub(in crate::http) attributes: Option<Json>,
+    pub(in crate::http) price_adjustment: Field<Adjustment>,
+    pub(in crate::http) initial_stock: Field<Stock>,
 }
 
 /// A JSON object.
 #[derive(Clone, Debug, Default, Serialize)]
-pub(super) struct Attributes(Map<String, Json>);
+pub(super) struct Attributes(pub(super) Map<String, Json>);
 
 /// A code of ISO 4217.
 #[derive(Clone, Copy, Debug)]
@@ -157,9 +163,7 @@ impl Body for NewProductBody {
 
     fn check(raw: RawProduct, check: &mut Check) -> Option<Self> {
         let has_variants = !matches!(raw.variants, Field::Absent | Field::Null);
-        if has_variants && matches!(raw.sku, Field::Good(_)) {
-            check.refuse("sku", Fault::new("conflict", "Each variant has a sku of its own; leave this out."));
-        }
+        refuse_sku_beside(has_variants, &raw.sku, check);
         if has_variants && matches!(raw.initial_stock, Field::Good(_)) {
             check.refuse("initial_stock", Fault::new("conflict", "Each variant has a stock of its own."));
         }
@@ -206,15 +210,12 @@ impl Body for ProductPatch {
     type Raw = RawProduct;
 
     fn check(raw: RawProduct, check: &mut Check) -> Option<Self> {
-        refuse_fixed("sku", &raw.sku, check);
         refuse_fixed("initial_stock", &raw.initial_stock, check);
-        refuse_fixed("variants", &raw.variants, check);
         let category_ids = check_categories(raw.category_ids, check);
-        let is_attributes_cleared = raw.attributes.as_ref().is_some_and(Json::is_null);
-        let attributes = match raw.attributes {
-            None | Some(Json::Null) => Some(None),
-            attributes => check_attributes(attributes, check).map(|Attributes(map)| Some(map)),
-        };
+        let variants = check_variants_patch(raw.variants, check);
+        refuse_sku_beside(matches!(&variants, Some(Some(list)) if !list.is_empty()), &raw.sku, check);
+        let sku = change("sku", raw.sku, check);
+        let attributes = AttributesPatch::check(raw.attributes, check);
         let name = present("name", raw.name, check);
         let price = present("price", raw.price, check);
         let currency = present("currency", raw.currency, check);
@@ -225,13 +226,14 @@ impl Body for ProductPatch {
         let per_order_limit = change("per_order_limit", raw.per_order_limit, check);
         let per_customer_limit = change("per_customer_limit", raw.per_customer_limit, check);
         Some(Self {
+            sku: sku?,
+            variants: variants?,
             name: name?,
             price: price?,
             currency: currency?,
             description: description?,
             category_ids: category_ids?,
             attributes: attributes?,
-            is_attributes_cleared,
             status: status?,
             reserve_on: reserve_on?,
             reservation_ttl_seconds: reservation_ttl_seconds?,
@@ -255,7 +257,7 @@ impl ProductPatch {
                 Some(ids) => domain_ids(ids),
                 None => present.category_ids.clone(),
             },
-            attributes: self.merged(&present.attributes),
+            attributes: self.attributes.over(&present.attributes),
             reserve_on: self.reserve_on.map_or(present.reserve_on, Into::into),
             reservation_ttl: self
                 .reservation_ttl_seconds
@@ -267,48 +269,29 @@ impl ProductPatch {
         }
     }
 
-    /// The attributes with the patch merged in (RFC 7396).
-    fn merged(&self, present: &str) -> Box<str> {
-        if self.is_attributes_cleared {
-            return "{}".into();
-        }
-        let Some(patch) = &self.attributes else { return present.into() };
-        let mut target =
-            serde_json::from_str(present).expect("attributes were checked before they were kept");
-        merge(&mut target, patch);
-        target.to_string().into()
+    /// Whether it changes more than the description.
+    pub(super) fn is_of_variants(&self) -> bool {
+        self.variants.is_some() || !matches!(self.sku, Change::Keep)
     }
-}
 
-impl<T> Change<T> {
-    fn over<U: Clone>(&self, present: &Option<U>, make: impl FnOnce(&T) -> U) -> Option<U> {
-        match self {
-            Self::Keep => present.clone(),
-            Self::Clear => None,
-            Self::Set(value) => Some(make(value)),
+    /// The variants that the product shall have; an empty list for one without options.
+    pub(super) fn variants(&self) -> Option<&[NewVariantBody]> {
+        self.variants.as_deref()
+    }
+
+    /// The sku that the product shall have.
+    pub(super) fn sku(&self) -> WantedSku {
+        match &self.sku {
+            Change::Keep => WantedSku::Present,
+            Change::Clear => WantedSku::Default,
+            Change::Set(sku) => WantedSku::This(sku.to_domain()),
         }
     }
 }
 
-fn merge(target: &mut Json, patch: &Map<String, Json>) {
-    if !target.is_object() {
-        *target = Json::Object(Map::new());
-    }
-    let target = target.as_object_mut().expect("made one above");
-    for (name, value) in patch {
-        match value {
-            Json::Null => {
-                target.remove(name);
-            }
-            Json::Object(inner) => merge(target.entry(name.clone()).or_insert(Json::Null), inner),
-            value => {
-                target.insert(name.clone(), value.clone());
-            }
-        }
-    }
-}
+impl Body for NewVariantBody {
+    type Raw = RawVariant;
 
-impl NewVariantBody {
     fn check(raw: RawVariant, check: &mut Check) -> Option<Self> {
         let sku = check.required("sku", raw.sku);
         let name = check.optional("name", raw.name);
@@ -323,8 +306,16 @@ impl NewVariantBody {
             initial_stock: initial_stock?,
         })
     }
+}
 
-    pub(super) fn domain(&self) -> NewVariant {
+impl NewVariantBody {
+    /// As it was given, 0 included.
+    pub(super) const fn stock(&self) -> Option<Stock> {
+        self.initial_stock
+    }
+
+    /// The variant to be made.
+    pub(in crate::http) fn domain(&self) -> NewVariant {
         let description = VariantDescription {
             sku: self.sku.to_domain(),
             name: self.name.as_ref().map(|name| name.as_str().into()),
@@ -407,7 +398,7 @@ pub(super) fn stock(stock: Option<Stock>) -> Option<Quantity> {
     stock.and_then(|stock| Quantity::new(u32::try_from(stock.get()).expect("at least 0")))
 }
 
-fn check_attributes(raw: Option<Json>, check: &mut Check) -> Option<Attributes> {
+pub(super) fn check_attributes(raw: Option<Json>, check: &mut Check) -> Option<Attributes> {
     match raw {
         None | Some(Json::Null) => Some(Attributes::default()),
         Some(Json::Object(map)) => {
@@ -435,24 +426,29 @@ fn refuse_twins(variants: &[NewVariantBody], check: &mut Check) {
     }
 }
 
-fn refuse_fixed<T>(name: &str, field: &Field<T>, check: &mut Check) {
+/// The variants of a patch; none at all are an empty list.
+fn check_variants_patch(
+    raw: Field<Objects<RawVariant, VARIANTS_MAX>>,
+    check: &mut Check,
+) -> Option<Option<Vec<NewVariantBody>>> {
+    let variants = match raw {
+        Field::Absent => return Some(None),
+        Field::Null => Vec::new(),
+        Field::Good(Objects(list)) if list.is_empty() => Vec::new(),
+        variants => check.objects("variants", variants, NewVariantBody::check)?,
+    };
+    refuse_twins(&variants, check);
+    Some(Some(variants))
+}
+
+fn refuse_sku_beside(has_variants: bool, sku: &Field<Sku>, check: &mut Check) {
+    if has_variants && matches!(sku, Field::Good(_)) {
+        check.refuse("sku", Fault::new("conflict", "Each variant has a sku of its own; leave this out."));
+    }
+}
+
+pub(in crate::http) fn refuse_fixed<T>(name: &str, field: &Field<T>, check: &mut Check) {
     if !matches!(field, Field::Absent) {
-        check.refuse(name, Fault::new("not_changeable", "Is set when the product is made."));
-    }
-}
-
-/// A field that may be absent but not null.
-fn present<T>(name: &str, field: Field<T>, check: &mut Check) -> Option<Option<T>> {
-    match field {
-        Field::Absent => Some(None),
-        field => check.required(name, field).map(Some),
-    }
-}
-
-fn change<T>(name: &str, field: Field<T>, check: &mut Check) -> Option<Change<T>> {
-    match field {
-        Field::Absent => Some(Change::Keep),
-        Field::Null => Some(Change::Clear),
-        field => check.required(name, field).map(Change::Set),
+        check.refuse(name, Fault::new("fixed", "It exists already; use adjustments to change its stock."));
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use holdfast_actors::domain::product::{LimitKind, VariantNo};
+use holdfast_actors::domain::product::{self, LimitKind, VariantNo};
 use holdfast_actors::domain::saga::{LineRefusal, Refusal, Why};
 use holdfast_actors::domain::{self, Money, OrderId, ProductId, Timestamp, Units as Stock};
 use holdfast_actors::persistence::{CommitterOptions, JournalId, MemoryDisk};
@@ -80,6 +80,34 @@ async fn every_refusal_of_an_owner_has_its_code() {
     ] {
         let body = told(&refused(refusal), Asked::Nothing);
         assert_eq!((&body["code"], &body["status"]), (&json!(code.as_str()), &json!(code.status().as_u16())));
+    }
+}
+
+#[actix_web::test]
+async fn every_refusal_about_variants_has_its_code_and_says_what_it_is_about() {
+    let mug = domain::Sku::new("MUG").unwrap();
+    for (refusal, code, member, value) in [
+        (product::Refusal::SkuTaken { sku: mug }, Code::DuplicateSku, "sku", json!("MUG")),
+        (product::Refusal::TooManyVariants { count_max: 100 }, Code::LimitExceeded, "limit", json!(100)),
+        (product::Refusal::TooManyVariants { count_max: 1_000 }, Code::LimitExceeded, "limit", json!(1_000)),
+        (product::Refusal::InUse, Code::InUse, "status", json!(409)),
+    ] {
+        let refused =
+            Failure::Refused(Answered { value: refusal.into(), position: None, is_replayed: false });
+        let body = told(&refused, Asked::Nothing);
+        assert_eq!((&body["code"], &body[member]), (&json!(code.as_str()), &value));
+    }
+    for (indexes, fields) in [
+        (vec![], vec!["initial_stock"]),
+        (vec![0, 7], vec!["variants[0].initial_stock", "variants[7].initial_stock"]),
+    ] {
+        let value = product::Refusal::StockFixed { indexes }.into();
+        let refused = Failure::Refused(Answered { value, position: None, is_replayed: false });
+        let body = told(&refused, Asked::Nothing);
+        assert_eq!(body["code"], "validation_failed");
+        let named: Vec<_> = body["errors"].as_array().unwrap().iter().map(|it| &it["field"]).collect();
+        assert_eq!(named, fields);
+        assert_eq!(body["errors"][0]["code"], "fixed");
     }
 }
 

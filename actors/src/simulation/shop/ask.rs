@@ -388,7 +388,7 @@ impl Door {
     fn is_listed(&self, product: ProductId, variant: VariantNo) -> bool {
         let Some(card) = self.directory().card(product) else { return false };
         let info = card.info();
-        let sku = info.variants.get(variant.index()).map(|variant| &variant.sku);
+        let sku = info.variant(variant).map(|variant| &variant.sku);
         let is_found = sku.is_some_and(|sku| self.directory().by_sku(sku) == Some(product));
         is_found && info.description.status != Status::Draft
     }

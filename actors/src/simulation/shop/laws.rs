@@ -74,6 +74,7 @@ pub(super) fn check_claims(process: &Process) {
     check_known(process);
     let (state, books) = (process.state(), process.door.books());
     let products = state.iter().map(|(id, product)| (*id, product));
+    books.iter().flat_map(|books| orders(books)).for_each(|order| super::rules::check_prices(&order));
     let told = saga::mend(products, books.iter().map(|books| &**books));
     assert_eq!(told, Ok(BTreeMap::new()), "INV-10: products have what owners claim");
 }
@@ -134,6 +135,7 @@ pub(super) fn check_replay(process: &Process, disk: &MemoryDisk) {
     let replayed = recover(&mut disk.crash().journal()).expect("the journal is sound");
     let replayed_close = &replayed.startup.close;
     assert_eq!(replayed.state(), process.state(), "INV-7: replay gives the products in memory");
+    assert_eq!(*replayed.prices(), process.prices.list, "INV-7: replay gives the price rules in memory");
     for (number, (replayed, books)) in replayed.owners().iter().zip(process.door.books()).enumerate() {
         let mut books = (*books).clone();
         // Replay ends a merge that is under way.

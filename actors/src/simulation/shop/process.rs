@@ -19,6 +19,7 @@ use crate::context::Context;
 use crate::directory::Directory;
 use crate::keys::Keys;
 use crate::outcome::Outcome;
+use crate::prices::PriceBook;
 use crate::recovery::{Recovered, Startup};
 use crate::sagas::{Ids, Sagas};
 use crate::slots::Slots;
@@ -54,6 +55,7 @@ pub(super) struct Process {
     pub(super) door: Rc<Door>,
     pub(super) tasks: Tasks,
     pub(super) products: BTreeMap<ProductId, Live>,
+    pub(super) prices: PriceBook,
     timers: Vec<Timers>,
 }
 
@@ -80,10 +82,11 @@ impl Process {
         let partitions = u16::try_from(recovered.head.partitions().len()).expect("a few");
         let slots = Slots::new(partitions, around.shards);
         let epoch = recovered.next_epoch();
-        let Recovered { products: found, keys, head, mut books, startup, .. } = recovered;
+        let Recovered { products: found, prices, keys, head, mut books, startup, .. } = recovered;
         let (queue, writer) = Writer::new(Box::new(journal), head.clone());
         around.wall.employ(writer);
         let directory = Arc::new(Directory::default());
+        directory.publish_prices(prices.list.clone(), Ticket::ZERO);
         let products = found.into_iter().map(|live| (live.id, listed(live, &directory))).collect();
         let (tasks, mail) = (Tasks::default(), Rc::new(RefCell::new(Mail::default())));
         let sagas = |shard: usize| {
@@ -99,7 +102,7 @@ impl Process {
         let timers = shards.iter().map(|_| Timers::default()).collect();
         let nursery = tasks.nursery();
         let door = Door { around: Rc::clone(around), shards, keys, slots, queue, mail, nursery };
-        let mut process = Self { door: Rc::new(door), tasks, products, timers };
+        let mut process = Self { door: Rc::new(door), tasks, products, prices, timers };
         process.begin(startup);
         process
     }

@@ -147,6 +147,9 @@ impl Muse<'_> {
     fn edit(&mut self) -> AskWish {
         let Some(Item { product, .. }) = self.item() else { return self.create() };
         let state = self.process.product(product).expect("items are of what exists").clone();
+        if self.rng.percent(30) {
+            return AskWish::Command(product, self.shaped(product, &state));
+        }
         AskWish::Edit(product, Arc::new(self.edited(&state)))
     }
 
@@ -172,6 +175,22 @@ impl Muse<'_> {
             _ => description.price.0 += 1,
         }
         description
+    }
+
+    /// A variant more or fewer, or one with another sku; those of a product are few, so that they come back.
+    fn shaped(&mut self, id: ProductId, product: &Product) -> Command {
+        let (version, place) = (None, i64::try_from(self.index(4)).expect("it is small"));
+        let variant = VariantNo::from_index(self.index(product.variants().len()));
+        match self.rng.below(10) {
+            0..=3 => Command::RemoveVariant { variant, version },
+            4..=7 => {
+                let units = u32::try_from(self.index(5)).expect("it is small");
+                let variant =
+                    NewVariant { description: described(id, place), initial_stock: Quantity::new(units) };
+                Command::AddVariant { variant, version }
+            }
+            _ => Command::DescribeVariant { variant, description: described(id, place), version },
+        }
     }
 
     fn owner(&mut self) -> Owner {
@@ -256,16 +275,10 @@ impl Muse<'_> {
 
 /// A product with one to three variants of few units each.
 pub(super) fn any_product(rng: &mut Rng, id: ProductId) -> NewProduct {
-    let variant = |place| {
-        let sku = Sku::new(&format!("sku-{}-{place}", id.0)).expect("well formed");
-        let description =
-            VariantDescription { sku, name: None, attributes: "{}".into(), price_adjustment: Money(place) };
-        (description, place)
-    };
     let count = [1, 1, 2, 3][usize::try_from(rng.below(4)).expect("it is small")];
-    let variants = (0..count).map(variant).map(|(description, _)| {
+    let variants = (0..count).map(|place| {
         let units = u32::try_from(rng.below(7)).expect("it is small");
-        NewVariant { description: Arc::new(description), initial_stock: Quantity::new(units) }
+        NewVariant { description: described(id, place), initial_stock: Quantity::new(units) }
     });
     let variants = variants.collect();
     let description = Description {
@@ -282,6 +295,11 @@ pub(super) fn any_product(rng: &mut Rng, id: ProductId) -> NewProduct {
         per_customer_limit: any_limit(rng),
     };
     NewProduct { description: Arc::new(description), is_simple: count == 1, variants }
+}
+
+fn described(id: ProductId, place: i64) -> Arc<VariantDescription> {
+    let sku = Sku::new(&format!("sku-{}-{place}", id.0)).expect("well formed");
+    Arc::new(VariantDescription { sku, name: None, attributes: "{}".into(), price_adjustment: Money(place) })
 }
 
 fn any_status(rng: &mut Rng) -> Status {

@@ -287,6 +287,11 @@ impl World {
         self.promises.check(&self.process.door);
     }
 
+    pub(super) fn change_prices(&mut self) {
+        self.note("the price list changes");
+        self.process.change_prices(&mut self.rng);
+    }
+
     /// All that was pushed is on disk: it must give what is in memory.
     pub(super) fn check_replay(&self) {
         laws::check_replay(&self.process, &self.disk);
