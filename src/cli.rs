@@ -155,6 +155,27 @@ struct SettingFlags {
     /// Mark session cookies `Secure` always, not only behind a TLS proxy [env: HOLDFAST_SECURE_COOKIES].
     #[arg(long)]
     secure_cookies: bool,
+    /// Serve one caller so many requests a second; 0: any [env: HOLDFAST_RATE_LIMIT_PER_SECOND] [default: 1000].
+    #[arg(long, value_name = "COUNT")]
+    rate_limit_per_second: Option<u32>,
+    /// Serve one caller so many requests at once [env: HOLDFAST_RATE_LIMIT_BURST] [default: 2000].
+    #[arg(long, value_name = "COUNT")]
+    rate_limit_burst: Option<u32>,
+    /// Serve one address so many calls of /auth a second; 0: any [env: HOLDFAST_AUTH_RATE_LIMIT_PER_SECOND] [default: 5].
+    #[arg(long, value_name = "COUNT")]
+    auth_rate_limit_per_second: Option<u32>,
+    /// Serve one address so many calls of /auth at once [env: HOLDFAST_AUTH_RATE_LIMIT_BURST] [default: 200].
+    #[arg(long, value_name = "COUNT")]
+    auth_rate_limit_burst: Option<u32>,
+    /// Believe these proxies where a client is: addresses or CIDR [env: HOLDFAST_TRUSTED_PROXIES].
+    #[arg(long, value_name = "LIST")]
+    trusted_proxies: Option<String>,
+    /// Let pages of these origins call the API: https://shop.example,… [env: HOLDFAST_CORS_ORIGINS].
+    #[arg(long, value_name = "LIST")]
+    cors_origins: Option<String>,
+    /// Keep at most so many connections [env: HOLDFAST_MAX_CONNECTIONS] [default: 25000].
+    #[arg(long, value_name = "COUNT")]
+    max_connections: Option<u32>,
     /// Fill an empty shop with a small catalogue and two users [env: HOLDFAST_DEMO].
     #[arg(long)]
     demo: bool,
@@ -255,6 +276,13 @@ impl SettingFlags {
             ("log_format", log_format),
             ("disk_reserve_bytes", self.disk_reserve_bytes.map(|bytes| bytes.to_string())),
             ("secure_cookies", self.secure_cookies.then(|| "true".to_owned())),
+            ("rate_limit_per_second", self.rate_limit_per_second.map(|count| count.to_string())),
+            ("rate_limit_burst", self.rate_limit_burst.map(|count| count.to_string())),
+            ("auth_rate_limit_per_second", self.auth_rate_limit_per_second.map(|count| count.to_string())),
+            ("auth_rate_limit_burst", self.auth_rate_limit_burst.map(|count| count.to_string())),
+            ("trusted_proxies", self.trusted_proxies),
+            ("cors_origins", self.cors_origins),
+            ("max_connections", self.max_connections.map(|count| count.to_string())),
             ("demo", self.demo.then(|| "true".to_owned())),
         ];
         Ok(all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect())
@@ -297,6 +325,9 @@ mod tests {
             "holdfast serve",
             "holdfast serve --listen 127.0.0.1:0 --data-dir d --redis-url r --smtp-url s --shards 2 --demo",
             "holdfast serve --config f --workers 2 --log-format json --disk-reserve-bytes 1 --secure-cookies",
+            "holdfast serve --rate-limit-per-second 0 --rate-limit-burst 1 --max-connections 9",
+            "holdfast serve --auth-rate-limit-per-second 0 --auth-rate-limit-burst 1",
+            "holdfast serve --trusted-proxies 10.0.0.0/8,::1 --cors-origins https://a.example",
             "holdfast journal stat --json --data-dir d",
             "holdfast journal verify",
             "holdfast health --url http://127.0.0.1:3000 --json",

@@ -4,6 +4,8 @@
 //! What is not understood is an error with the nearest known name: a misspelt setting that is ignored runs
 //! the shop with a default nobody chose. Knows nothing of clap; [`crate::cli`] hands the flags in.
 
+mod lists;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
@@ -13,6 +15,8 @@ use std::thread::available_parallelism;
 use ::config::{Config, ConfigError, File, FileFormat, Source as _, Value};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+
+pub use lists::{Networks, Origins};
 
 use crate::auth::token::SECRET_BYTES_MIN;
 
@@ -30,6 +34,14 @@ const DOT_ENV: &str = ".env";
 const LISTEN_DEFAULT: &str = "127.0.0.1:3000";
 const DATA_DIR_DEFAULT: &str = "./data";
 const DISK_RESERVE_BYTES_DEFAULT: &str = "268435456";
+const RATE_LIMIT_PER_SECOND_DEFAULT: &str = "1000";
+const RATE_LIMIT_BURST_DEFAULT: &str = "2000";
+const AUTH_RATE_LIMIT_PER_SECOND_DEFAULT: &str = "5";
+const AUTH_RATE_LIMIT_BURST_DEFAULT: &str = "200";
+const MAX_CONNECTIONS_DEFAULT: &str = "25000";
+
+/// More connections than this need more ports and memory than one machine has.
+pub const CONNECTIONS_MAX: u32 = 1_000_000;
 
 /// The effective settings.
 #[derive(Clone, Debug, Deserialize)]
@@ -53,6 +65,20 @@ pub struct Settings {
     pub disk_reserve_bytes: u64,
     /// Session cookies are `Secure` even without `X-Forwarded-Proto: https`.
     pub secure_cookies: bool,
+    /// Requests of one caller a second, in the long run; 0: not limited.
+    pub rate_limit_per_second: u32,
+    /// Requests of one caller at once.
+    pub rate_limit_burst: u32,
+    /// Calls below `/api/v1/auth/` from one address a second, in the long run; 0: not limited.
+    pub auth_rate_limit_per_second: u32,
+    /// Calls below `/api/v1/auth/` from one address at once.
+    pub auth_rate_limit_burst: u32,
+    /// Whose word on the client's address is taken: proxies of ours.
+    pub trusted_proxies: Networks,
+    /// Whose pages may call the API from a browser; empty: none but those of the same origin.
+    pub cors_origins: Origins,
+    /// Connections at once; more wait to be accepted.
+    pub max_connections: u32,
     /// The first admin's address.
     pub admin_email: Option<String>,
     /// The first admin's password.
@@ -92,7 +118,7 @@ const fn known(name: &'static str, variable: &'static str, shown: Shown) -> Know
     Known { name, variable, shown }
 }
 
-const SETTINGS: [Known; 13] = [
+const SETTINGS: &[Known] = &[
     known("listen", "HOLDFAST_LISTEN", Shown::Whole),
     known("data_dir", "HOLDFAST_DATA_DIR", Shown::Whole),
     known("redis_url", "REDIS_URL", Shown::WithoutCredentials),
@@ -102,6 +128,13 @@ const SETTINGS: [Known; 13] = [
     known("log_format", "HOLDFAST_LOG_FORMAT", Shown::Whole),
     known("disk_reserve_bytes", "HOLDFAST_DISK_RESERVE_BYTES", Shown::Whole),
     known("secure_cookies", "HOLDFAST_SECURE_COOKIES", Shown::Whole),
+    known("rate_limit_per_second", "HOLDFAST_RATE_LIMIT_PER_SECOND", Shown::Whole),
+    known("rate_limit_burst", "HOLDFAST_RATE_LIMIT_BURST", Shown::Whole),
+    known("auth_rate_limit_per_second", "HOLDFAST_AUTH_RATE_LIMIT_PER_SECOND", Shown::Whole),
+    known("auth_rate_limit_burst", "HOLDFAST_AUTH_RATE_LIMIT_BURST", Shown::Whole),
+    known("trusted_proxies", "HOLDFAST_TRUSTED_PROXIES", Shown::Whole),
+    known("cors_origins", "HOLDFAST_CORS_ORIGINS", Shown::Whole),
+    known("max_connections", "HOLDFAST_MAX_CONNECTIONS", Shown::Whole),
     known("admin_email", "HOLDFAST_ADMIN_EMAIL", Shown::Whole),
     known("admin_password", "HOLDFAST_ADMIN_PASSWORD", Shown::Never),
     known("jwt_secret", "JWT_SECRET", Shown::Never),
@@ -263,6 +296,13 @@ fn defaults() -> Layer {
         ("log_format", "text"),
         ("disk_reserve_bytes", DISK_RESERVE_BYTES_DEFAULT),
         ("secure_cookies", "false"),
+        ("rate_limit_per_second", RATE_LIMIT_PER_SECOND_DEFAULT),
+        ("rate_limit_burst", RATE_LIMIT_BURST_DEFAULT),
+        ("auth_rate_limit_per_second", AUTH_RATE_LIMIT_PER_SECOND_DEFAULT),
+        ("auth_rate_limit_burst", AUTH_RATE_LIMIT_BURST_DEFAULT),
+        ("trusted_proxies", ""),
+        ("cors_origins", ""),
+        ("max_connections", MAX_CONNECTIONS_DEFAULT),
         ("demo", "false"),
     ]
     .into_iter()
@@ -276,7 +316,7 @@ fn from_file(path: &Path) -> Result<Layer, Error> {
     table
         .into_iter()
         .map(|(name, value)| match SETTINGS.iter().find(|known| known.name == name) {
-            Some(known) => Ok((known.name, (value, Source::File(path.to_owned())))),
+            Some(known) => Ok((known.name, (lists::joined(value), Source::File(path.to_owned())))),
             None => {
                 let nearest = nearest(&name, SETTINGS.iter().map(|known| known.name));
                 Err(Error::Unknown { place: place.clone(), name, nearest })
@@ -348,6 +388,12 @@ fn validate(settings: &Settings, source_of: impl Fn(&'static str) -> Source) -> 
     let Settings { shards, workers, .. } = settings;
     check((1..=SHARDS_MAX).contains(shards), "shards", format!("must be 1 to {SHARDS_MAX}"))?;
     check((1..=WORKERS_MAX).contains(workers), "workers", format!("must be 1 to {WORKERS_MAX}"))?;
+    let is_burst = |burst: u32| burst > 0;
+    check(is_burst(settings.rate_limit_burst), "rate_limit_burst", "must be at least 1".to_owned())?;
+    let is_good = is_burst(settings.auth_rate_limit_burst);
+    check(is_good, "auth_rate_limit_burst", "must be at least 1".to_owned())?;
+    let is_good = (1..=CONNECTIONS_MAX).contains(&settings.max_connections);
+    check(is_good, "max_connections", format!("must be 1 to {CONNECTIONS_MAX}"))?;
     if let Some(secret) = &settings.jwt_secret {
         let bytes = secret.expose_secret().len();
         let reason = format!("has {bytes} bytes; it needs at least {SECRET_BYTES_MIN}");

@@ -1,12 +1,17 @@
 //! The HTTP edge. Knows JSON, headers and statuses; decides nothing about stock.
 //!
-//! A request passes [`edge`], is routed by [`routes`], and its parts are read by the extractors: [`caller`],
+//! A request passes [`edge`] and [`gate`], is routed by [`routes`], and its parts are read by the extractors: [`caller`],
 //! [`json`], [`query`], [`idempotency`]. Whatever goes wrong is a [`problem`].
 
 pub mod routes;
 
 mod accept;
+pub mod address;
+pub mod connection;
+pub mod cors;
 pub mod edge;
+pub mod gate;
+pub mod limits;
 pub mod request_id;
 
 mod error;
@@ -14,6 +19,7 @@ pub mod problem;
 
 pub mod caller;
 pub mod idempotency;
+mod verified;
 
 pub mod check;
 pub mod field;

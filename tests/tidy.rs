@@ -215,6 +215,38 @@ fn paths_are_found_in_prose() {
     assert_eq!(paths_in("`README.md` but not `holdfast serve`, `/api/v1`, `0.34`"), ["README.md"]);
 }
 
+/// The document that names a test for each attack.
+const SECURITY: &str = "docs/security.md";
+
+/// Tests as prose names them: the stem of a file, and a function in it.
+fn tests_in(text: &str) -> Vec<(String, String)> {
+    let words = text.split('`').skip(1).step_by(2);
+    let named = words.filter_map(|word| word.split_once("::"));
+    let is_name = |word: &str| word.chars().all(|letter| matches!(letter, 'a'..='z' | '0'..='9' | '_'));
+    named
+        .filter(|(file, name)| is_name(file) && is_name(name))
+        .map(|(file, name)| (file.to_owned(), name.to_owned()))
+        .collect()
+}
+
+#[test]
+fn every_attack_that_is_told_of_is_tried() {
+    let files = files();
+    let text = read(SECURITY);
+    let (_, table) = text.split_once("| attack |").expect("there is a table of attacks");
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    for row in rows {
+        let tests = tests_in(row);
+        assert!(!tests.is_empty(), "no test tries this: {row}");
+        for (file, name) in tests {
+            let ending = format!("/{file}.rs");
+            let is_there =
+                with_ending(&files, &ending).any(|path| read(path).contains(&format!("fn {name}(")));
+            assert!(is_there, "{SECURITY} speaks of {file}::{name}, which is not there");
+        }
+    }
+}
+
 #[test]
 fn nothing_tells_of_the_place_it_was_written_in() {
     for path in files().iter().filter(|path| *path != THIS_FILE) {

@@ -306,6 +306,7 @@ fn describe(report: &CheckoutReport) -> String {
         count(tally.empty_carts),
         count(tally.shed)
     ));
+    text.push_str(&report::rate_limited(tally.rate_limited));
     text.push_str(&format!(
         "keys        lost answers {}, asked again {}, answered ones repeated {}\n",
         count(tally.lost),

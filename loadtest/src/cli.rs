@@ -1,5 +1,6 @@
 //! Command line: what may be asked of the load test, and who answers it.
 
+use std::cell::OnceCell;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
@@ -140,6 +141,10 @@ struct Cli {
     /// Write everything as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+
+    /// What was done about the rate limits of a server of ours
+    #[arg(skip)]
+    rate_limits: OnceCell<&'static str>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -158,6 +163,7 @@ struct Document<'a, Plan, Report> {
     scenario: &'a str,
     plan: &'a Plan,
     report: &'a Report,
+    rate_limits: &'a str,
     is_passed: bool,
 }
 
@@ -306,7 +312,8 @@ impl Cli {
         is_passed: bool,
     ) -> anyhow::Result<bool> {
         if let Some(file) = &self.json {
-            report::write_json(file, &Document { scenario, plan, report, is_passed })?;
+            let rate_limits = self.rate_limits.get().copied().unwrap_or("those of the server");
+            report::write_json(file, &Document { scenario, plan, report, rate_limits, is_passed })?;
         }
         Ok(is_passed)
     }
@@ -331,7 +338,10 @@ impl Cli {
             Some(binary) => binary.canonicalize().with_context(|| format!("find {}", binary.display()))?,
             None => binary::find_or_build()?,
         };
-        ServerPlan::prepare(binary, self.data_parent.as_deref(), environment)
+        let plan = ServerPlan::prepare(binary, self.data_parent.as_deref(), environment)?;
+        let rate_limits = *self.rate_limits.get_or_init(|| plan.rate_limits());
+        println!("rate limits of the server: {rate_limits}");
+        Ok(plan)
     }
 
     fn running(&self, url: &str) -> anyhow::Result<Target> {

@@ -129,6 +129,17 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
     text
 }
 
+/// A line for answers that were 429, if there were any: then the server's limits were measured, and not its speed.
+pub(crate) fn rate_limited(answers: u64) -> String {
+    match answers {
+        0 => String::new(),
+        _ => format!(
+            "RATE LIMITED: {} answers were 429; the figures are those of the server's limits, not of its speed\n",
+            count(answers)
+        ),
+    }
+}
+
 /// The auditor's verdict in words.
 pub(crate) fn verdict(findings: &Findings) -> String {
     if findings.is_clean() {
@@ -199,6 +210,12 @@ mod tests {
         assert_eq!(rate(1_234_567.4), "1 234 567");
         assert_eq!(micros(Some(7.25)), "7.2");
         assert_eq!(micros(None), "?");
+    }
+
+    #[test]
+    fn rate_limited_answers_are_called_that() {
+        assert_eq!(rate_limited(0), "");
+        assert!(rate_limited(1_200).contains("1 200 answers were 429"));
     }
 
     #[test]

@@ -63,6 +63,8 @@ pub(crate) struct SaleReport {
     /// Requests without a usable answer, and those shed with 429 or 503.
     pub(crate) errors: u64,
     pub(crate) server_errors: u64,
+    /// Answered with 429: the server's limits were in the way.
+    pub(crate) rate_limited: u64,
     pub(crate) latency_all: Percentiles,
     pub(crate) latency_sold: Percentiles,
     pub(crate) latency_refused: Percentiles,
@@ -253,7 +255,7 @@ fn assess(
     let mut findings = Findings::default();
     let mut books = Books::new(product.stock);
     let [mut all, mut sold, mut refused] = [Latencies::new(), Latencies::new(), Latencies::new()];
-    let (mut server_errors, mut errors) = (0, rush.lost);
+    let (mut server_errors, mut rate_limited, mut errors) = (0, 0, rush.lost);
     let (mut last, mut last_sold) = (Duration::ZERO, Duration::ZERO);
     for record in &rush.records {
         let latency = record.answered_at - record.sent_at;
@@ -264,6 +266,7 @@ fn assess(
         all.record(latency);
         last = last.max(answered);
         server_errors += u64::from(record.status >= 500);
+        rate_limited += u64::from(record.status == 429);
         match auditor::read_answer(1, record.status, &rush.bodies[record.thread][record.body.clone()]) {
             Outcome::Sold { order_id, available } => {
                 sold.record(latency);
@@ -301,6 +304,7 @@ fn assess(
         oversold: books.units_sold().saturating_sub(u64::from(product.stock)),
         errors,
         server_errors,
+        rate_limited,
         latency_all: all.percentiles(),
         latency_sold: sold.percentiles(),
         latency_refused: refused.percentiles(),
@@ -333,6 +337,7 @@ fn describe(report: &SaleReport) -> String {
         report::count(report.errors),
         report::count(report.server_errors)
     ));
+    text.push_str(&report::rate_limited(report.rate_limited));
     text.push_str(&format!(
         "CPU         server {} µs, generator {} µs a request\n",
         report::micros(report.server_cpu_us_per_request),

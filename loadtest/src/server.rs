@@ -28,6 +28,16 @@ const READY_LINE: &str = "listening on http://";
 const START_S_MAX: u64 = 120;
 /// Settings of the caller's shell that would change what is measured.
 const FOREIGN_PREFIXES: [&str; 5] = ["HOLDFAST_", "REDIS_", "SMTP_", "OTEL_", "RUST_LOG"];
+/// Limits that are counted as they would be in a shop and that nobody reaches: all of the load comes from one
+/// machine and one administrator.
+const RATE_LIMITS: [(&str, &str); 4] = [
+    ("HOLDFAST_RATE_LIMIT_PER_SECOND", "1000000000"),
+    ("HOLDFAST_RATE_LIMIT_BURST", "2000000000"),
+    ("HOLDFAST_AUTH_RATE_LIMIT_PER_SECOND", "1000000000"),
+    ("HOLDFAST_AUTH_RATE_LIMIT_BURST", "2000000000"),
+];
+/// A setting that only servers with rate limits know; an older one would refuse to start with them.
+const RATE_LIMIT_SETTING: &str = "rate_limit_per_second";
 const LOG_LINES_SHOWN: usize = 15;
 const TMPFS_MAGIC: u64 = 0x0102_1994;
 
@@ -37,6 +47,7 @@ pub(crate) struct ServerPlan {
     binary: PathBuf,
     folder: PathBuf,
     environment: Vec<(String, String)>,
+    has_rate_limits: bool,
 }
 
 /// A process that was started and has not yet said that it listens.
@@ -89,7 +100,13 @@ impl ServerPlan {
         if is_memory(&folder) {
             eprintln!("warning: {} lies in memory: its syncs cost nothing", folder.display());
         }
-        Ok(Self { binary, folder, environment })
+        let has_rate_limits = knows_rate_limits(&binary, &folder);
+        Ok(Self { binary, folder, environment, has_rate_limits })
+    }
+
+    /// What was done about the server's rate limits, for the report.
+    pub(crate) fn rate_limits(&self) -> &'static str {
+        if self.has_rate_limits { "raised so high that they are counted and never reached" } else { "none" }
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -130,6 +147,7 @@ impl ServerPlan {
             .env("HOLDFAST_ADMIN_EMAIL", EMAIL)
             .env("HOLDFAST_ADMIN_PASSWORD", PASSWORD)
             .env("JWT_SECRET", SECRET)
+            .envs(RATE_LIMITS.into_iter().filter(|_| self.has_rate_limits))
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             // Away from any `.env` or configuration of the shell's folder.
             .current_dir(&self.folder)
@@ -193,6 +211,11 @@ pub(crate) fn last_lines(log: &Path) -> String {
     let text = fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..].join("\n")
+}
+
+fn knows_rate_limits(binary: &Path, folder: &Path) -> bool {
+    let shown = Command::new(binary).args(["config", "show", "--json"]).current_dir(folder).output();
+    shown.is_ok_and(|shown| String::from_utf8_lossy(&shown.stdout).contains(RATE_LIMIT_SETTING))
 }
 
 /// The system's temporary folder, unless that is memory: durability must cost what it costs.

@@ -20,26 +20,25 @@ use holdfast_actors::Engine;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing_subscriber::EnvFilter;
 
 use crate::auth::password::Passwords;
 use crate::auth::token::{self, Keys};
 use crate::cli::Failure;
 use crate::config::{LogFormat, Settings};
+use crate::http::address::TrustedProxies;
 use crate::http::caller::SecureCookies;
+use crate::http::connection;
 use crate::http::cursor::Cursors;
 use crate::http::health::{HealthSource, Readiness};
-use crate::http::routes::{self, Shared};
+use crate::http::limits::{self, Limits};
+use crate::http::routes::{self, Protection, Shared};
 
 /// Connections that may wait to be accepted: a flash sale opens them all at once.
 const BACKLOG: u32 = 4096;
 
-/// Longer than the 60 s of common proxies, so that they close first and never write into a closed connection.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
-
-/// A client that takes longer to send its head is cut off.
-const CLIENT_HEAD_WAIT_MAX: Duration = Duration::from_secs(10);
+/// How long a client that is hung up on may take to notice.
 const CLIENT_DISCONNECT_WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// Of the ten seconds that orchestrators give, requests get eight and the engine the rest.
@@ -49,8 +48,9 @@ const SHUTDOWN_REQUESTS_SECONDS: u64 = 8;
 /// Threads start in milliseconds; longer than this is a machine in trouble.
 const WORKER_START_WAIT_MAX: Duration = Duration::from_secs(10);
 
-/// What is logged unless `RUST_LOG` says otherwise.
-const LOG_FILTER_DEFAULT: &str = "info,actix_server=warn";
+/// What is logged unless `RUST_LOG` says otherwise. The dispatcher calls it an error when a client sends what is no
+/// HTTP: anybody could fill the log.
+const LOG_FILTER_DEFAULT: &str = "info,actix_server=warn,actix_http::h1::dispatcher=off";
 
 /// Runs until a signal ends it.
 ///
@@ -73,6 +73,7 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     let (server, addresses) = bind(&settings, &shared, workers)?;
     let handle = server.handle();
     let mut server = spawn(server);
+    spawn(trim(shared.protection.limits.clone()));
     let hosts = workers_of(&mut started, settings.workers).await?;
 
     let engine = tokio::select! {
@@ -102,6 +103,21 @@ fn share(settings: &Settings, secret: &SecretString) -> Shared {
         passwords: web::Data::new(Passwords::new(hashers_max)),
         cursors: web::Data::new(Cursors::new(secret.expose_secret().as_bytes())),
         secure_cookies: SecureCookies(settings.secure_cookies),
+        protection: Protection {
+            limits: web::Data::new(Limits::of(settings)),
+            trusted_proxies: web::Data::new(TrustedProxies(settings.trusted_proxies.clone())),
+            cors_origins: settings.cors_origins.clone(),
+        },
+    }
+}
+
+/// Keeps the counters of callers from growing for ever. Ends with the process.
+async fn trim(limits: web::Data<Limits>) {
+    let mut ticks = interval(limits::TRIM_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        limits.trim();
     }
 }
 
@@ -123,18 +139,24 @@ fn bind(
     shared: &Shared,
     workers: mpsc::UnboundedSender<ArbiterHandle>,
 ) -> Result<(actix_web::dev::Server, Vec<SocketAddr>), Failure> {
+    connection::raise_file_limit(settings.max_connections);
     let shared = shared.clone();
     let app = move || {
         // Called once on the thread of each worker. Nobody listens any more after the start.
         let _unheard = workers.send(Arbiter::current());
+        connection::watch();
         routes::app(&shared, |_config| {})
     };
+    let connections_max = usize::try_from(settings.max_connections.div_ceil(settings.workers.into()))
+        .expect("a count of connections fits a machine word");
     let server = HttpServer::new(app)
         .workers(settings.workers.into())
+        .max_connections(connections_max)
+        .on_connect(connection::opened)
         .backlog(BACKLOG)
-        .keep_alive(KEEP_ALIVE)
+        .keep_alive(connection::KEEP_ALIVE)
         .tcp_nodelay(true)
-        .client_request_timeout(CLIENT_HEAD_WAIT_MAX)
+        .client_request_timeout(connection::HEAD_WAIT_MAX)
         .client_disconnect_timeout(CLIENT_DISCONNECT_WAIT_MAX)
         .shutdown_timeout(SHUTDOWN_REQUESTS_SECONDS)
         // Signals are ours: the engine must go down after the server, and in order.

@@ -14,6 +14,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::problem::{Code, Problem};
 use super::values::{Id, User};
+use super::verified;
 use crate::auth::token::{Keys, Role};
 
 /// The header that carries a guest's session both ways.
@@ -142,7 +143,7 @@ pub fn signed_in(request: &HttpRequest) -> Result<Option<Caller>, Problem> {
         Problem::new(Code::Unauthenticated, "`Authorization` must be `Bearer` and an access token.")
     })?;
     let keys = request.app_data::<web::Data<Keys>>().expect("the app is built with its keys");
-    let verified = keys.verify(token)?;
+    let verified = verified::once(request, keys, token)?;
     Ok(Some(match verified.role {
         Role::Admin => Caller::Admin(verified.user),
         Role::Customer => Caller::Customer(verified.user),

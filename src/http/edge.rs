@@ -1,50 +1,72 @@
 //! The outermost middleware: what is true of every answer, whoever made it.
 //!
-//! Owns the request id, the headers every answer carries, the refusal of what cannot be served at all (not
-//! ready, not acceptable), the shape of errors that actix makes itself, and the log line of failures. One
-//! hand-written future and no tracing span, as this is on the path of every purchase.
+//! Owns the request id, the headers every answer carries, the shape of errors that actix makes itself, and the
+//! log line of failures; what is refused before it is routed is [`super::gate`]'s. One hand-written future and
+//! no tracing span, as this is on the path of every purchase.
 
 use std::future::{Future, Ready, ready};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready as poll_ready};
 use std::time::{Duration, Instant};
 
-use actix_web::body::BoxBody;
+use actix_web::Error;
+use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, CROSS_ORIGIN_RESOURCE_POLICY,
+    HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+    X_FRAME_OPTIONS,
 };
-use actix_web::{Error, web};
 use pin_project_lite::pin_project;
 
-use super::accept;
 use super::caller;
-use super::health::{HealthSource, Readiness};
 use super::problem::{Code, PROBLEM_JSON, Problem};
 use super::request_id::{RequestId, X_REQUEST_ID};
 
 /// Requests that take longer are logged.
 const SLOW_REQUEST: Duration = Duration::from_secs(1);
 
-const API_PREFIX: &str = "/api/";
+/// What every answer says to browsers, unless it says otherwise itself: an answer is data, never a page to be run,
+/// framed or guessed at, and its address is nobody's business.
+const FOR_BROWSERS: [(HeaderName, HeaderValue); 6] = [
+    (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),
+    (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (CROSS_ORIGIN_RESOURCE_POLICY, HeaderValue::from_static("same-origin")),
+];
+
+/// A year: browsers that came by TLS once never try without.
+const TLS_ONLY: HeaderValue = HeaderValue::from_static("max-age=31536000");
+
+/// Whether the server is known to be reached by TLS alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// Perhaps not.
+    Any,
+    /// It is, and browsers are told so.
+    TlsOnly,
+}
 
 /// Wraps the whole app; must be its last `wrap`.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub struct Edge {
-    health: web::Data<HealthSource>,
+    transport: Transport,
 }
 
 impl Edge {
-    /// `health` says whether the API may be served yet.
-    pub fn new(health: web::Data<HealthSource>) -> Self {
-        Self { health }
+    /// `transport` decides on `Strict-Transport-Security`.
+    pub fn new(transport: Transport) -> Self {
+        Self { transport }
     }
 }
 
-impl<S> Transform<S, ServiceRequest> for Edge
+impl<S, B> Transform<S, ServiceRequest> for Edge
 where
-    S: Service<ServiceRequest, Response = ServiceResponse<BoxBody>, Error = Error>,
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+    B: MessageBody + 'static,
 {
     type Response = ServiceResponse<BoxBody>;
     type Error = Error;
@@ -53,19 +75,20 @@ where
     type Future = Ready<Result<Self::Transform, ()>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        ready(Ok(EdgeService { service, health: self.health.clone() }))
+        ready(Ok(EdgeService { service, transport: self.transport }))
     }
 }
 
 /// What [`Edge`] makes of the service it wraps.
 pub struct EdgeService<S> {
     service: S,
-    health: web::Data<HealthSource>,
+    transport: Transport,
 }
 
-impl<S> Service<ServiceRequest> for EdgeService<S>
+impl<S, B> Service<ServiceRequest> for EdgeService<S>
 where
-    S: Service<ServiceRequest, Response = ServiceResponse<BoxBody>, Error = Error>,
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+    B: MessageBody + 'static,
 {
     type Response = ServiceResponse<BoxBody>;
     type Error = Error;
@@ -78,46 +101,43 @@ where
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let id = RequestId::of(request.headers());
         let started_at = Instant::now();
-        let refusal = id.enter(|| refuse(&request, &self.health).map(|problem| problem.respond()));
-        let (served, refused) = match refusal {
-            None => (Some(id.enter(|| self.service.call(request))), None),
-            Some(refusal) => (None, Some(request.into_response(refusal))),
-        };
-        EdgeFuture { served, refused, id, started_at }
+        let served = id.enter(|| self.service.call(request));
+        EdgeFuture { served, id, started_at, transport: self.transport }
     }
 }
 
 pin_project! {
     /// The answer to come, with the request's id set while it is worked on.
     pub struct EdgeFuture<F> {
-        // The app's own future; absent when the edge refused.
         #[pin]
-        served: Option<F>,
-        refused: Option<ServiceResponse<BoxBody>>,
+        served: F,
         id: RequestId,
         started_at: Instant,
+        transport: Transport,
     }
 }
 
-impl<F> Future for EdgeFuture<F>
+impl<F, B> Future for EdgeFuture<F>
 where
-    F: Future<Output = Result<ServiceResponse<BoxBody>, Error>>,
+    F: Future<Output = Result<ServiceResponse<B>, Error>>,
+    B: MessageBody + 'static,
 {
     type Output = Result<ServiceResponse<BoxBody>, Error>;
 
     fn poll(self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let id = *this.id;
-        let Some(served) = this.served.as_pin_mut() else {
-            let refusal = this.refused.take().expect("a future is not polled after it was ready");
-            return Poll::Ready(Ok(finish(refusal, id, *this.started_at)));
+        let (id, transport, started_at) = (*this.id, *this.transport, *this.started_at);
+        let answer = poll_ready!(id.enter(|| this.served.poll(ctx)));
+        let finish = |answer: ServiceResponse<B>| {
+            let answer = finish(answer.map_into_boxed_body(), id, transport);
+            log_if_notable(&answer, id, started_at.elapsed());
+            answer
         };
-        let answer = poll_ready!(id.enter(|| served.poll(ctx)));
-        Poll::Ready(answer.map(|answer| finish(answer, id, *this.started_at)).map_err(|mut error| {
+        Poll::Ready(answer.map(finish).map_err(|mut error| {
             // Only a middleware that fails comes here. It took the request with it, so the answer is
             // completed when actix makes one of the error.
             error.add_response_mapper(move |mut answer| {
-                complete_headers(answer.headers_mut(), id);
+                complete_headers(answer.headers_mut(), id, transport);
                 answer
             });
             error
@@ -125,32 +145,24 @@ where
     }
 }
 
-/// Why a request is not even routed, if so.
-fn refuse(request: &ServiceRequest, health: &HealthSource) -> Option<Problem> {
-    let path = request.path();
-    let within_api = path.strip_prefix(API_PREFIX)?;
-    if health.readiness() == Readiness::Starting && within_api != "v1/health" {
-        return Some(Problem::new(Code::NotReady, "The server is still recovering its journal."));
-    }
-    if !accept::takes_our_answers(request.headers(), path) {
-        return Some(Problem::new(Code::NotAcceptable, "Answers are application/json; accept that."));
-    }
-    None
-}
-
-fn finish(answer: ServiceResponse<BoxBody>, id: RequestId, started_at: Instant) -> ServiceResponse<BoxBody> {
+fn finish(answer: ServiceResponse<BoxBody>, id: RequestId, transport: Transport) -> ServiceResponse<BoxBody> {
     let mut answer = if is_foreign_error(&answer) { to_problem(answer, id) } else { answer };
     caller::announce_new_session(&mut answer);
-    complete_headers(answer.headers_mut(), id);
-    log_if_notable(&answer, id, started_at.elapsed());
+    complete_headers(answer.headers_mut(), id, transport);
     answer
 }
 
-fn complete_headers(headers: &mut HeaderMap, id: RequestId) {
+fn complete_headers(headers: &mut HeaderMap, id: RequestId, transport: Transport) {
     headers.insert(X_REQUEST_ID, id.to_header());
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if !headers.contains_key(CACHE_CONTROL) {
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    for (name, value) in FOR_BROWSERS {
+        // Nearly no answer has its own, so that is not looked up but put back.
+        let own = headers.insert(name.clone(), value).next();
+        if let Some(own) = own {
+            headers.insert(name, own);
+        }
+    }
+    if transport == Transport::TlsOnly {
+        headers.insert(STRICT_TRANSPORT_SECURITY, TLS_ONLY);
     }
 }
 

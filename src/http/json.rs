@@ -7,21 +7,33 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 use actix_web::dev::Payload;
-use actix_web::http::Method;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use actix_web::http::{Method, StatusCode};
 use actix_web::web::{Bytes, BytesMut};
 use actix_web::{FromRequest, HttpRequest};
 use futures_util::Stream;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::check::Check;
 use super::field::Object;
 use super::problem::{Code, FieldError, Problem};
+
+/// The deepest nesting of arrays and objects in a body of the usual size. Larger ones, which are batches, have
+/// serde_json's bound of 128: counting levels there would cost more than it is worth.
+pub const BODY_LEVELS_MAX: usize = 32;
+
+/// How long a body may take to arrive, besides what its bytes take.
+const BODY_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// A body that comes slower than this, after those seconds, is cut off: 8 MB get a little over two minutes.
+const BODY_BYTES_PER_SECOND_MIN: u64 = 64 * 1024;
 
 /// The largest body unless a route says otherwise with [`BodyLimit`].
 pub const BODY_BYTES_MAX_DEFAULT: usize = 64 * 1024;
@@ -84,6 +96,7 @@ impl<T: Body> FromRequest for Json<T> {
             payload: payload.take(),
             bytes_max,
             body: Collected::Nothing,
+            patience: None,
             target: PhantomData,
         }
     }
@@ -95,6 +108,7 @@ pub struct Reading<T> {
     payload: Payload,
     bytes_max: usize,
     body: Collected,
+    patience: Option<Patience>,
     target: PhantomData<fn() -> T>,
 }
 
@@ -128,6 +142,41 @@ impl Collected {
     }
 }
 
+/// How long a body is waited for. Only one that does not come with its head has any.
+struct Patience {
+    started_at: Instant,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl Patience {
+    fn begin() -> Self {
+        let started_at = Instant::now();
+        Self { started_at, sleep: Box::pin(sleep_until(started_at + BODY_WAIT_MAX)) }
+    }
+
+    /// Ready when a body of which `bytes` came should have had more.
+    fn poll(&mut self, bytes: usize, ctx: &mut Context<'_>) -> Poll<()> {
+        let earned = u64::try_from(bytes).unwrap_or(u64::MAX) / BODY_BYTES_PER_SECOND_MIN;
+        let deadline = self.started_at + BODY_WAIT_MAX + Duration::from_secs(earned);
+        if self.sleep.deadline() != deadline {
+            self.sleep.as_mut().reset(deadline);
+        }
+        self.sleep.as_mut().poll(ctx)
+    }
+}
+
+impl<T> Reading<T> {
+    /// The body did not come; the client is not waited for any longer.
+    fn poll_patience(&mut self, ctx: &mut Context<'_>) -> Poll<Problem> {
+        let bytes = self.body.as_slice().len();
+        let patience = self.patience.get_or_insert_with(Patience::begin);
+        patience.poll(bytes, ctx).map(|()| {
+            let detail = "The body came too slowly.";
+            Problem::new(Code::MalformedRequest, detail).with_status(StatusCode::REQUEST_TIMEOUT)
+        })
+    }
+}
+
 impl<T: Body> Future for Reading<T> {
     type Output = Result<Json<T>, Problem>;
 
@@ -137,7 +186,12 @@ impl<T: Body> Future for Reading<T> {
         {
             return Poll::Ready(Err(problem));
         }
-        while let Some(piece) = ready!(Pin::new(&mut self.payload).poll_next(ctx)) {
+        loop {
+            let piece = match Pin::new(&mut self.payload).poll_next(ctx) {
+                Poll::Ready(Some(piece)) => piece,
+                Poll::Ready(None) => break,
+                Poll::Pending => return self.poll_patience(ctx).map(Err),
+            };
             let Ok(piece) = piece else {
                 let detail = "The body broke off before its end.";
                 return Poll::Ready(Err(Problem::new(Code::MalformedRequest, detail)));
@@ -163,13 +217,42 @@ impl<T: Body> Future for Reading<T> {
 ///
 /// # Errors
 ///
-/// `malformed_json` when it is not JSON or nested deeper than serde_json's 128 levels; `validation_failed`
+/// `malformed_json` when it is not JSON or nested deeper than [`BODY_LEVELS_MAX`]; `validation_failed`
 /// when it is JSON of another shape, with a field unknown or given twice, or when its check refuses it.
 pub fn parse<T: Body>(body: &[u8]) -> Result<T, Problem> {
+    if body.len() <= BODY_BYTES_MAX_DEFAULT && is_too_deep(body) {
+        let detail = format!("The body is nested deeper than {BODY_LEVELS_MAX} levels.");
+        return Err(Problem::new(Code::MalformedJson, detail));
+    }
     let Object(raw) = serde_json::from_slice(body).map_err(|error| explain::<T::Raw>(body, &error))?;
     let mut check = Check::default();
     let value = T::check(raw, &mut check);
     check.finish(value)
+}
+
+/// Whether arrays and objects are nested deeper than [`BODY_LEVELS_MAX`]. Bytes that are no JSON may be judged
+/// either way.
+fn is_too_deep(body: &[u8]) -> bool {
+    let is_opener = |byte: &&u8| matches!(byte, b'[' | b'{');
+    // Nearly every body has fewer of them than there may be levels, and this is one pass of wide instructions.
+    if body.iter().filter(is_opener).count() <= BODY_LEVELS_MAX {
+        return false;
+    }
+    let (mut levels, mut is_text, mut is_escaped) = (0_usize, false, false);
+    for byte in body {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if is_text => is_escaped = true,
+            b'"' => is_text = !is_text,
+            b'[' | b'{' if !is_text => levels += 1,
+            b']' | b'}' if !is_text => levels = levels.saturating_sub(1),
+            _ => {}
+        }
+        if levels > BODY_LEVELS_MAX {
+            return true;
+        }
+    }
+    false
 }
 
 fn explain<R: DeserializeOwned>(body: &[u8], error: &serde_json::Error) -> Problem {

@@ -171,6 +171,8 @@ struct Parts {
     lines: Vec<LineProblem>,
     extension: Vec<(&'static str, serde_json::Value)>,
     retry_after_seconds: u32,
+    /// Absent: the status of the code.
+    status: Option<StatusCode>,
 }
 
 impl Problem {
@@ -183,7 +185,15 @@ impl Problem {
             lines: Vec::new(),
             extension: Vec::new(),
             retry_after_seconds: RETRY_AFTER_SECONDS_DEFAULT,
+            status: None,
         }))
+    }
+
+    /// Answers with another status than that of its code, where HTTP has one that says more: 408, 414.
+    #[must_use]
+    pub fn with_status(mut self, status: StatusCode) -> Self {
+        self.0.status = Some(status);
+        self
     }
 
     /// `validation_failed` with every field that is wrong.
@@ -231,6 +241,11 @@ impl Problem {
         self.0.code
     }
 
+    /// The status it answers with.
+    pub fn status(&self) -> StatusCode {
+        self.0.status.unwrap_or_else(|| self.0.code.status())
+    }
+
     /// The sentence about this very case, and the lines that cannot be served.
     pub fn into_detail_and_lines(self) -> (Cow<'static, str>, Vec<LineProblem>) {
         (self.0.detail, self.0.lines)
@@ -247,9 +262,13 @@ impl Problem {
     ///
     /// A hot refusal should return this rather than an `Err`: it spares actix' boxed error.
     pub fn respond(&self) -> HttpResponse {
-        let mut builder = HttpResponse::build(self.0.code.status());
+        let mut builder = HttpResponse::build(self.status());
         builder.insert_header((CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON)));
-        match self.0.code.row().status {
+        match self.status().as_u16() {
+            // The rest of the request is not waited for.
+            408 => {
+                builder.force_close();
+            }
             401 => {
                 builder.insert_header((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
             }
@@ -269,7 +288,7 @@ impl Serialize for Problem {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("type", row.kind)?;
         map.serialize_entry("title", row.title)?;
-        map.serialize_entry("status", &row.status)?;
+        map.serialize_entry("status", &self.status().as_u16())?;
         map.serialize_entry("code", row.code)?;
         map.serialize_entry("detail", &parts.detail)?;
         map.serialize_entry("request_id", RequestId::current().as_str())?;
@@ -302,7 +321,7 @@ impl std::error::Error for Problem {}
 
 impl ResponseError for Problem {
     fn status_code(&self) -> StatusCode {
-        self.0.code.status()
+        self.status()
     }
 
     fn error_response(&self) -> HttpResponse {

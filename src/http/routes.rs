@@ -5,19 +5,25 @@
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::middleware::Condition;
 use actix_web::{App, Error, FromRequest, Handler, Resource, Responder, web};
 
+use super::address::TrustedProxies;
 use super::caller::SecureCookies;
+use super::cors;
 use super::cursor::Cursors;
-use super::edge::Edge;
+use super::edge::{Edge, Transport};
+use super::gate::Gate;
 use super::health::{self, HealthSource};
 use super::json::BodyLimit;
+use super::limits::Limits;
 use super::problem::{Code, Problem};
 use super::reservations::{self, batch};
 use super::shop::EngineSlot;
 use super::{cart, categories, inventory, login, movements, orders, prices, products, purchase, variants};
 use crate::auth::password::Passwords;
 use crate::auth::token::Keys;
+use crate::config::Origins;
 
 /// What all workers share. Cheap to clone.
 #[derive(Clone)]
@@ -34,6 +40,19 @@ pub struct Shared {
     pub engine: web::Data<EngineSlot>,
     /// Whether session cookies are always `Secure`.
     pub secure_cookies: SecureCookies,
+    /// What keeps strangers from taking more than their part.
+    pub protection: Protection,
+}
+
+/// What keeps strangers from taking more than their part. By default nobody is limited and nobody is believed.
+#[derive(Clone, Default)]
+pub struct Protection {
+    /// How much one caller may ask.
+    pub limits: web::Data<Limits>,
+    /// Whose word on a client's address is taken.
+    pub trusted_proxies: web::Data<TrustedProxies>,
+    /// Whose pages may call the API.
+    pub cors_origins: Origins,
 }
 
 /// The app of one worker; `more` adds what needs the engine, or a test's own routes.
@@ -49,6 +68,8 @@ pub fn app<F: FnOnce(&mut web::ServiceConfig)>(
         InitError = (),
     > + use<F>,
 > {
+    let Protection { limits, trusted_proxies, cors_origins } = &shared.protection;
+    let transport = if shared.secure_cookies.0 { Transport::TlsOnly } else { Transport::Any };
     App::new()
         .app_data(shared.health.clone())
         .app_data(shared.keys.clone())
@@ -56,10 +77,13 @@ pub fn app<F: FnOnce(&mut web::ServiceConfig)>(
         .app_data(shared.cursors.clone())
         .app_data(shared.engine.clone())
         .app_data(shared.secure_cookies)
+        .app_data(trusted_proxies.clone())
         .app_data(web::PathConfig::default().error_handler(|error, _| malformed_path(&error).into()))
         .configure(more)
         .configure(configure)
-        .wrap(Edge::new(shared.health.clone()))
+        .wrap(Gate::new(shared.health.clone(), limits.clone()))
+        .wrap(Condition::new(!cors_origins.is_empty(), cors::of(cors_origins)))
+        .wrap(Edge::new(transport))
 }
 
 /// Adds every route, the hot ones first: paths are tried in this order, and each with a parameter costs a regex.

@@ -18,7 +18,7 @@ use super::idempotency::{IdempotencyKey, fingerprint};
 use super::json::{Body, BodyLimit, Json, Nothing};
 use super::problem::{Code, LineProblem, Problem};
 use super::query::{Limit, Query};
-use super::routes::{Shared, app};
+use super::routes::{Protection, Shared, app};
 use super::values::{Id, Product, Sku, Text, Units, User};
 use crate::auth::password::Passwords;
 use crate::auth::token::{Keys, Role};
@@ -159,6 +159,7 @@ fn shared() -> Shared {
         cursors: web::Data::new(Cursors::new(b"a secret")),
         engine: web::Data::default(),
         secure_cookies: SecureCookies(false),
+        protection: Protection::default(),
     }
 }
 

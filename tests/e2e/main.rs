@@ -8,6 +8,7 @@ mod server;
 mod buyers;
 mod client;
 mod person;
+mod raw;
 mod shop;
 mod tokens;
 
@@ -40,6 +41,11 @@ mod reservations;
 mod callers;
 mod problems;
 mod validation;
+
+mod browsers;
+mod limits;
+mod strangers;
+mod wire;
 
 mod idempotency;
 mod races;

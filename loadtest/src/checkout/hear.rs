@@ -30,6 +30,7 @@ pub(super) struct Notes<'a> {
 pub(super) fn hear(customer: &mut Customer, ask: &Ask, reply: Reply<'_>, notes: &mut Notes<'_>) -> bool {
     if matches!(reply.status, 429 | 503) {
         notes.tally.shed += 1;
+        notes.tally.rate_limited += u64::from(reply.status == 429);
         return false;
     }
     let heard = match ask.step {

@@ -24,6 +24,8 @@ pub(crate) struct Tally {
     pub(crate) empty_carts: u64,
     /// Answered with 429 or 503.
     pub(crate) shed: u64,
+    /// Of these, with 429.
+    pub(crate) rate_limited: u64,
     /// Requests whose answer was lost, at each loss.
     pub(crate) lost: u64,
     /// Of these, asked again with their key.
