@@ -94,6 +94,8 @@ enum Command {
     /// Shows the settings.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Prints the OpenAPI document of the HTTP API.
+    Openapi,
     /// Prints the completions of a shell.
     Completions {
         /// Which shell.
@@ -244,6 +246,7 @@ impl Cli {
             Command::Config(ConfigCommand::Show { settings, json }) => {
                 commands::config::show(&settings.load()?, json)
             }
+            Command::Openapi => commands::openapi::run(),
             Command::Completions { shell } => {
                 clap_complete::generate(shell, &mut Self::command(), "holdfast", &mut io::stdout());
                 Ok(())
@@ -332,6 +335,7 @@ mod tests {
             "holdfast journal verify",
             "holdfast health --url http://127.0.0.1:3000 --json",
             "holdfast config show --json --shards 3",
+            "holdfast openapi",
             "holdfast completions bash",
         ] {
             assert!(parse(line).is_ok(), "{line}");

@@ -51,5 +51,9 @@ pub mod refusal;
 pub mod shop;
 pub mod view;
 
+#[cfg(feature = "swagger")]
+pub mod docs;
+pub mod openapi;
+
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,7 @@ pub mod commands {
     pub mod config;
     pub mod health;
     pub mod journal;
+    pub mod openapi;
     pub mod serve;
 }
 pub mod config;

@@ -262,7 +262,7 @@ impl Dice {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        u32::try_from((self.0 >> 32) * u64::from(bound) >> 32).expect("below a number of 32 bits")
+        u32::try_from(((self.0 >> 32) * u64::from(bound)) >> 32).expect("below a number of 32 bits")
     }
 }
 

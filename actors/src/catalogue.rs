@@ -19,7 +19,7 @@ mod index;
 #[cfg(test)]
 mod tests;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use holdfast_domain::category::Categories;
@@ -42,7 +42,12 @@ pub struct Catalogue {
     queue: Mutex<Queue>,
     /// Whether the index may be brought up to date unasked: not while a start fills the queue.
     is_open: AtomicBool,
+    /// Lists that are being found.
+    asked: AtomicUsize,
 }
+
+/// The right to find one list, given back when dropped.
+pub(crate) struct Permit<'a>(&'a AtomicUsize);
 
 /// What the index has not seen yet.
 #[derive(Debug, Default)]
@@ -97,6 +102,13 @@ impl Catalogue {
         self.queue().categories = Some(categories);
     }
 
+    /// The right to find a list, unless `count_max` are being found.
+    pub(crate) fn admit(&self, count_max: usize) -> Option<Permit<'_>> {
+        let before = self.asked.fetch_add(1, Ordering::Relaxed);
+        let permit = Permit(&self.asked);
+        (before < count_max).then_some(permit)
+    }
+
     /// Brings the index up to date on a thread of its own, and from now on whenever much is queued.
     pub(crate) fn catch_up_soon(self: &Arc<Self>) {
         self.is_open.store(true, Ordering::Relaxed);
@@ -128,5 +140,11 @@ impl Catalogue {
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -3,8 +3,6 @@
 //! A look-up, and a message pushed under it, take a guard of the map; the guard is never held across an await.
 //! Passivation takes the address out under the same guard, so no message can go to an actor that has left.
 
-use std::collections::BTreeSet;
-use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 
@@ -29,8 +27,6 @@ pub struct Directory {
     skus: DashMap<Sku, ProductId>,
     /// The ticket of the newest turn that took a sku away.
     freed: AtomicU64,
-    /// All products by age, for lists.
-    ids: RwLock<BTreeSet<ProductId>>,
     /// Whose carts hold units: they alone may buy what others cannot.
     cart_holders: DashMap<Buyer, ()>,
     /// Everybody who can log in.
@@ -106,17 +102,6 @@ impl Directory {
         self.products.is_empty()
     }
 
-    /// The cards of up to `count` products that follow `after`, oldest first.
-    #[must_use]
-    pub fn page(&self, after: Option<ProductId>, count: usize) -> Vec<Arc<Card>> {
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let ids: Vec<ProductId> = {
-            let all = self.ids.read().expect("a panic aborts the process");
-            all.range((from, Bound::Unbounded)).take(count).copied().collect()
-        };
-        ids.into_iter().filter_map(|id| self.card(id)).collect()
-    }
-
     /// Claims all of `skus` for `product`, or names the first that is taken.
     ///
     /// # Errors
@@ -147,9 +132,7 @@ impl Directory {
 
     /// Enters a product; its skus are claimed already.
     pub(crate) fn enter(&self, card: Arc<Card>) {
-        let id = card.id;
-        self.products.insert(id, Place { card, actor: None });
-        self.ids.write().expect("a panic aborts the process").insert(id);
+        self.products.insert(card.id, Place { card, actor: None });
     }
 
     /// Puts another card in the place of a product's; its actor stays.
@@ -171,9 +154,8 @@ impl Directory {
         Ticket::new(self.freed.load(Ordering::Acquire))
     }
 
-    /// Takes a deleted product off the lists and frees its skus; its card stays until its actor leaves.
+    /// Frees the skus of a deleted product; its card stays until its actor leaves.
     pub(crate) fn unlist(&self, card: &Card) {
-        self.ids.write().expect("a panic aborts the process").remove(&card.id);
         let ticket = card.snapshot().ticket;
         for (_, variant) in card.info().live() {
             self.free(card.id, &variant.sku, ticket);

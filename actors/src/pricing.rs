@@ -60,3 +60,85 @@ pub(crate) fn price(
         Some(pricing) => pricing.occasion().price(description, variant, quantity),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use holdfast_domain::account::{Account, Role};
+    use holdfast_domain::category;
+    use holdfast_domain::price::{Kind, Off, Terms};
+    use holdfast_domain::{AccountId, CategoryId, Money, RuleId};
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_000);
+    const ADA: Owner = Owner::Account(AccountId(7));
+
+    #[test]
+    fn without_an_active_rule_nobody_looks_further() {
+        let directory = Directory::default();
+        assert!(Pricing::of(&directory, ADA, NOW).is_none());
+        directory.publish_prices(list(false), Ticket::new(1));
+        assert!(Pricing::of(&directory, ADA, NOW).is_none());
+        directory.publish_prices(list(true), Ticket::new(2));
+        assert!(Pricing::of(&directory, ADA, NOW).is_some());
+        directory.publish_prices(PriceList::default(), Ticket::new(3));
+        assert!(Pricing::of(&directory, ADA, NOW).is_none());
+        assert_eq!(Pricing::of_tier(&directory, Tier::Standard, NOW).ticket(), Ticket::new(3));
+    }
+
+    #[test]
+    fn price_knows_the_tree_of_categories_and_the_standing_of_the_buyer() {
+        let directory = Directory::default();
+        directory.publish_categories(tree(), Ticket::new(5));
+        directory.publish_prices(list(true), Ticket::new(4));
+        let (mut description, variant) = lamp();
+        description.category_ids = vec![CategoryId(2)];
+        let unit = |owner| {
+            let pricing = Pricing::of(&directory, owner, NOW).expect("there is a rule");
+            assert_eq!(pricing.ticket(), Ticket::new(5), "the newer of the two");
+            price(Some(&pricing), &description, &variant, Quantity::ONE).unit
+        };
+        assert_eq!((unit(ADA), unit(Owner::Guest(7))), (Money(1_999), Money(1_999)), "nobody knows her yet");
+        let (email, password_hash) = ("ada@example.org".into(), "$argon2id$".into());
+        let (id, name, role, tier) = (AccountId(7), None, Role::Customer, Tier::Gold);
+        directory.note_person(&Account { id, email, name, role, tier, password_hash, created_at: NOW });
+        assert_eq!((unit(ADA), unit(Owner::Guest(7))), (Money(999), Money(1_999)));
+    }
+
+    /// A rule for gold customers and things in category 1.
+    fn list(is_active: bool) -> PriceList {
+        let terms = Terms {
+            name: "Thanks".into(),
+            kind: Kind::Tier { tier: Tier::Gold },
+            off: Off::Amount(Money(1_000)),
+            skus: Vec::new(),
+            categories: vec![CategoryId(1)],
+            starts_at: None,
+            ends_at: None,
+            priority: 0,
+            is_active,
+        };
+        let mut list = PriceList::default();
+        let event = list.decide_create(RuleId(1), terms, &tree()).expect("a sound rule");
+        list.apply(&event, NOW);
+        list
+    }
+
+    /// Category 2 is in category 1.
+    fn tree() -> Categories {
+        let mut tree = Categories::default();
+        for (id, parent) in [(CategoryId(1), None), (CategoryId(2), Some(CategoryId(1)))] {
+            let slug = format!("category-{}", id.0).into();
+            let description = category::Description { name: "Category".into(), slug, parent };
+            let event = tree.decide_create(id, description).expect("it has a place");
+            tree.apply(&event, NOW);
+        }
+        tree
+    }
+
+    fn lamp() -> (Description, VariantDescription) {
+        let new = crate::simulation::wishes::thing("lamp", 5);
+        let variant = new.variants.first().expect("there is one");
+        ((*new.description).clone(), (*variant.description).clone())
+    }
+}

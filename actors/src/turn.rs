@@ -309,7 +309,7 @@ impl Live {
     fn record(&mut self, shared: &TurnContext, entry: Entry<'_>) {
         let Entry { context, events, key, position, now } = entry;
         let is_unlisted = events.iter().any(|event| matches!(event, Event::Deleted));
-        let is_reshaped = events.iter().any(is_of_variants);
+        let is_reshaped = events.iter().any(Event::is_of_variants);
         if let [event @ Event::Purchased { order, .. }] = events.as_slice() {
             let bought = bought(self, event, context.actor.owner(), now, position.sequence);
             shared.partition(self.partition).books.borrow_mut().apply_bought(*order, bought);
@@ -383,7 +383,7 @@ impl Live {
                 Outcome::StockChanged(self.stock_change(product, event, position, now))
             }
             (_, None) => Outcome::Product(Box::new(facts(self.id, product))),
-            (_, Some(command)) if is_of_catalogue(command) => {
+            (_, Some(command)) if command.is_of_catalogue() => {
                 Outcome::Product(Box::new(facts(self.id, product)))
             }
             _ => Outcome::Done,
@@ -489,27 +489,6 @@ fn weight(event: &Event) -> usize {
         | Event::VariantAdded { .. }
         | Event::VariantDescribed { .. } => RECORD_WEIGHT_MAX,
     }
-}
-
-/// Whether it changes what variants there are, or what they are called.
-const fn is_of_variants(event: &Event) -> bool {
-    matches!(
-        event,
-        Event::VariantAdded { .. } | Event::VariantDescribed { .. } | Event::VariantRemoved { .. }
-    )
-}
-
-/// Whether its answer is the product.
-const fn is_of_catalogue(command: &Command) -> bool {
-    matches!(
-        command,
-        Command::Describe { .. }
-            | Command::Delete { .. }
-            | Command::Replace(_)
-            | Command::AddVariant { .. }
-            | Command::DescribeVariant { .. }
-            | Command::RemoveVariant { .. }
-    )
 }
 
 /// The order that a purchase is, from the state that its event led to.

@@ -24,8 +24,12 @@ pub const X_SESSION_ID: HeaderName = HeaderName::from_static("x-session-id");
 pub const SESSION_COOKIE: &str = "session_id";
 
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const SESSION_CHARACTERS_MIN: usize = 16;
-const SESSION_CHARACTERS_MAX: usize = 128;
+
+/// The shortest session.
+pub(super) const SESSION_CHARACTERS_MIN: usize = 16;
+
+/// The longest session.
+pub(super) const SESSION_CHARACTERS_MAX: usize = 128;
 
 /// As long as a cart lives after its last change.
 const SESSION_COOKIE_DAYS: i64 = 7;

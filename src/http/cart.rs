@@ -13,7 +13,7 @@ use super::json::Json;
 use super::position::AtLeast;
 use super::problem::Problem;
 use super::shop::Shop;
-use super::{answer, context};
+use super::{answer, context, values};
 
 pub use body::{Addition, NewQuantity};
 
@@ -22,6 +22,14 @@ pub use body::{Addition, NewQuantity};
 /// # Errors
 ///
 /// Whatever is wrong with a token or a session.
+#[utoipa::path(
+    get, path = "/api/v1/cart", tag = "Cart", operation_id = "get_cart",
+    security(("caller" = [])),
+    responses(
+        (status = 200, description = "The cart.", body = view::Cart),
+        (status = 304, description = "The client has this version."),
+    ),
+)]
 pub async fn read(
     request: HttpRequest,
     engine: Shop,
@@ -43,6 +51,16 @@ pub async fn read(
 /// # Errors
 ///
 /// `malformed_request` for a malformed key; refusals of the rules are answers.
+#[utoipa::path(
+    post, path = "/api/v1/cart/items", tag = "Cart", operation_id = "add_to_cart",
+    security(("caller" = [])),
+    request_body = body::RawAddition,
+    responses(
+        (status = 201, description = "The cart.", body = view::Cart),
+        (status = 404, description = "not_found"),
+        (status = 409, description = "insufficient_stock, limit_exceeded, invalid_state"),
+    ),
+)]
 pub async fn add(
     request: HttpRequest,
     engine: Shop,
@@ -60,6 +78,17 @@ pub async fn add(
 /// # Errors
 ///
 /// `malformed_request` for a malformed key; refusals of the rules are answers.
+#[utoipa::path(
+    put, path = "/api/v1/cart/items/{sku}", tag = "Cart", operation_id = "set_cart_item",
+    security(("caller" = [])),
+    params(("sku" = values::Sku, Path, description = "The unit.")),
+    request_body = NewQuantity,
+    responses(
+        (status = 200, description = "The cart.", body = view::Cart),
+        (status = 409, description = "insufficient_stock, limit_exceeded, invalid_state"),
+        (status = 412, description = "version_mismatch"),
+    ),
+)]
 pub async fn set(
     request: HttpRequest,
     engine: Shop,
@@ -81,6 +110,15 @@ pub async fn set(
 /// # Errors
 ///
 /// `malformed_request` for a malformed key; refusals of the rules are answers.
+#[utoipa::path(
+    delete, path = "/api/v1/cart/items/{sku}", tag = "Cart", operation_id = "remove_cart_item",
+    security(("caller" = [])),
+    params(("sku" = values::Sku, Path, description = "The unit.")),
+    responses(
+        (status = 200, description = "The cart.", body = view::Cart),
+        (status = 412, description = "version_mismatch"),
+    ),
+)]
 pub async fn remove(
     request: HttpRequest,
     engine: Shop,
@@ -101,6 +139,14 @@ pub async fn remove(
 /// # Errors
 ///
 /// `malformed_request` for a malformed key; refusals of the rules are answers.
+#[utoipa::path(
+    delete, path = "/api/v1/cart", tag = "Cart", operation_id = "clear_cart",
+    security(("caller" = [])),
+    responses(
+        (status = 204, description = "The cart is empty."),
+        (status = 412, description = "version_mismatch"),
+    ),
+)]
 pub async fn clear(request: HttpRequest, engine: Shop, caller: Caller) -> Result<HttpResponse, Problem> {
     let context = context::of_write(&request, &caller, &())?;
     let version = answer::version_wanted(&request, None);

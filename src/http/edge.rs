@@ -206,7 +206,9 @@ fn log_if_notable(answer: &ServiceResponse<BoxBody>, id: RequestId, elapsed: Dur
     let status = answer.status();
     // 503 is how the server sheds load: a line for each would be load of its own.
     let has_failed = status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE;
-    if !has_failed && elapsed < SLOW_REQUEST {
+    // Nor is a client that did not finish its body slowness of ours.
+    let is_slow = elapsed >= SLOW_REQUEST && status != StatusCode::REQUEST_TIMEOUT;
+    if !has_failed && !is_slow {
         return;
     }
     let request = answer.request();
@@ -217,5 +219,23 @@ fn log_if_notable(answer: &ServiceResponse<BoxBody>, id: RequestId, elapsed: Dur
         tracing::error!(method, route, status, ms, request_id, "request failed");
     } else {
         tracing::warn!(method, route, status, ms, request_id, "request was slow");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answer_that_has_its_own_policy_keeps_it() {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'self'"));
+        complete_headers(&mut headers, RequestId::make(), Transport::TlsOnly);
+        assert_eq!(headers.get(CONTENT_SECURITY_POLICY).unwrap(), "default-src 'self'");
+        assert_eq!(headers.get_all(CONTENT_SECURITY_POLICY).count(), 1);
+        for (name, value) in FOR_BROWSERS.iter().filter(|(name, _)| name != CONTENT_SECURITY_POLICY) {
+            assert_eq!(headers.get(name).unwrap(), value, "{name}");
+        }
+        assert_eq!(headers.get(STRICT_TRANSPORT_SECURITY).unwrap(), TLS_ONLY);
     }
 }

@@ -10,6 +10,12 @@ use std::marker::PhantomData;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use utoipa::__dev::ComposeSchema;
+use utoipa::ToSchema;
+use utoipa::openapi::schema::{ArrayBuilder, OneOfBuilder};
+use utoipa::openapi::{Ref, RefOr, Schema};
+
+use super::openapi::inline;
 
 /// What is wrong with one value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,6 +97,26 @@ impl<'de, T: Value<'de>> Value<'de> for Vec<Field<T>> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Objects<T, const COUNT_MAX: usize>(pub Vec<T>);
 
+impl<T: ToSchema, const COUNT_MAX: usize> ComposeSchema for Objects<T, COUNT_MAX> {
+    fn compose(_of_its_arguments: Vec<RefOr<Schema>>) -> RefOr<Schema> {
+        let item = Ref::from_schema_name(T::name().into_owned());
+        // None at all is refused: see `Check::objects`.
+        Schema::Array(ArrayBuilder::new().items(item).min_items(Some(1)).max_items(Some(COUNT_MAX)).build())
+            .into()
+    }
+}
+
+impl<T: ToSchema, const COUNT_MAX: usize> ToSchema for Objects<T, COUNT_MAX> {
+    fn name() -> Cow<'static, str> {
+        inline::name(format_args!("objects.{COUNT_MAX}.{}", T::name()))
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((T::name().into_owned(), T::schema()));
+        T::schemas(schemas);
+    }
+}
+
 impl<'de, T: Deserialize<'de>, const COUNT_MAX: usize> Value<'de> for Objects<T, COUNT_MAX> {
     const EXPECTED: &'static str = "an array of objects";
 
@@ -126,6 +152,24 @@ pub enum NumberOr<N, T> {
     Number(N),
     /// The struct.
     Object(T),
+}
+
+impl<N: ToSchema, T: ToSchema> ComposeSchema for NumberOr<N, T> {
+    fn compose(_of_its_arguments: Vec<RefOr<Schema>>) -> RefOr<Schema> {
+        let object = Ref::from_schema_name(T::name().into_owned());
+        Schema::OneOf(OneOfBuilder::new().item(N::schema()).item(object).build()).into()
+    }
+}
+
+impl<N: ToSchema, T: ToSchema> ToSchema for NumberOr<N, T> {
+    fn name() -> Cow<'static, str> {
+        inline::name("number_or")
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((T::name().into_owned(), T::schema()));
+        T::schemas(schemas);
+    }
 }
 
 impl<'de, N: Value<'de>, T: Deserialize<'de>> Value<'de> for NumberOr<N, T> {

@@ -94,14 +94,53 @@ impl HealthSource {
     }
 }
 
-/// `GET /health/live`: 200 as long as the process answers at all.
+/// How the server is.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "it is there for the OpenAPI document")]
+struct Health {
+    status: Status,
+    version: &'static str,
+    uptime_seconds: u64,
+    /// How far the journal is, and how it does.
+    #[schema(value_type = Object)]
+    journal: Value,
+    /// Whether Redis is there.
+    #[schema(value_type = Object)]
+    redis: Value,
+    /// `not_ready`, in answers with 503 only.
+    #[schema(required = false)]
+    code: &'static str,
+}
+
+/// Where it stands.
+#[derive(utoipa::ToSchema)]
+#[schema(as = HealthStatus, rename_all = "snake_case")]
+#[expect(dead_code, reason = "it is there for the OpenAPI document")]
+enum Status {
+    Starting,
+    Ok,
+    Draining,
+}
+
+/// Tells that the process is alive: 200 as long as the process answers at all.
+#[utoipa::path(
+    get, path = "/health/live", tag = "Operation", operation_id = "get_liveness",
+    responses((status = 200, description = "The process answers.", body = Health)),
+)]
 pub(super) async fn live(health: web::Data<HealthSource>) -> HttpResponse {
     HttpResponse::Ok().json(health.document())
 }
 
-/// `GET /health/ready` and `GET /api/v1/health`: 200 when requests are welcome, else 503.
+/// Tells whether requests are welcome: 200, else 503.
 ///
 /// The 503 is this document and not a problem: API.md section 9 says so, and both have a `status`.
+#[utoipa::path(
+    get, path = "/health/ready", tag = "Operation", operation_id = "get_readiness",
+    responses(
+        (status = 200, description = "Requests are welcome.", body = Health),
+        (status = 503, description = "Not now.", body = Health, headers(("Retry-After"))),
+    ),
+)]
 pub(super) async fn ready(health: web::Data<HealthSource>) -> HttpResponse {
     let mut document = health.document();
     if health.readiness() == Readiness::Ready {
@@ -109,4 +148,16 @@ pub(super) async fn ready(health: web::Data<HealthSource>) -> HttpResponse {
     }
     document["code"] = json!("not_ready");
     HttpResponse::build(StatusCode::SERVICE_UNAVAILABLE).insert_header((RETRY_AFTER, "1")).json(document)
+}
+
+/// The same within the API.
+#[utoipa::path(
+    get, path = "/api/v1/health", tag = "Operation", operation_id = "get_health",
+    responses(
+        (status = 200, description = "Requests are welcome.", body = Health),
+        (status = 503, description = "Not now.", body = Health, headers(("Retry-After"))),
+    ),
+)]
+pub(super) async fn api(health: web::Data<HealthSource>) -> HttpResponse {
+    ready(health).await
 }

@@ -16,14 +16,15 @@ use super::json::{Body, Json};
 use super::position::AtLeast;
 use super::problem::Problem;
 use super::shop::Shop;
-use super::values::{Text, Whole};
+use super::values::{self, Text, Whole};
 use super::{answer, context, products, view};
 
 /// More units than this are no count but a mistake.
 const COUNT_MAX: i64 = 4_294_967_295;
 
 /// An adjustment.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Adjustment {
     delta: Whole<-1_000_000, 1_000_000>,
     reason: ReasonWord,
@@ -41,11 +42,14 @@ pub struct RawAdjustment {
     note: Field<Text<1, 2000>>,
 }
 
+type OnHand = Whole<0, COUNT_MAX>;
+
 /// A count.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Count {
-    on_hand: Whole<0, COUNT_MAX>,
-    expected: Option<Whole<0, COUNT_MAX>>,
+    on_hand: OnHand,
+    expected: Option<OnHand>,
 }
 
 /// As it came.
@@ -57,8 +61,9 @@ pub struct RawCount {
 }
 
 /// The reason of an adjustment, as a word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = AdjustmentReason)]
 pub enum ReasonWord {
     /// Goods came in.
     Received,
@@ -140,6 +145,15 @@ impl Body for Count {
 /// # Errors
 ///
 /// `not_found`, also for drafts unless an admin asks; whatever is wrong with a token.
+#[utoipa::path(
+    get, path = "/api/v1/inventory/{sku}", tag = "Inventory", operation_id = "get_inventory",
+    security(("anyone" = [])),
+    params(("sku" = values::Sku, Path, description = "The unit.")),
+    responses(
+        (status = 200, description = "Where its units are.", body = view::InventoryView),
+        (status = 304, description = "The client has this version."),
+    ),
+)]
 pub async fn read(
     request: HttpRequest,
     engine: Shop,
@@ -173,6 +187,16 @@ pub async fn read(
 /// # Errors
 ///
 /// `malformed_request` for a malformed key; refusals of the rules are answers.
+#[utoipa::path(
+    post, path = "/api/v1/inventory/{sku}/adjustments", tag = "Inventory", operation_id = "adjust_inventory",
+    security(("admin" = [])),
+    params(("sku" = values::Sku, Path, description = "The unit.")),
+    request_body = Adjustment,
+    responses(
+        (status = 201, description = "The movement and what came of it.", body = view::StockChangeView),
+        (status = 409, description = "insufficient_stock, invalid_state"),
+    ),
+)]
 pub async fn adjust(
     request: HttpRequest,
     engine: Shop,
@@ -195,6 +219,16 @@ pub async fn adjust(
 /// # Errors
 ///
 /// `malformed_request` for a malformed key; refusals of the rules are answers.
+#[utoipa::path(
+    post, path = "/api/v1/inventory/{sku}/counts", tag = "Inventory", operation_id = "count_inventory",
+    security(("admin" = [])),
+    params(("sku" = values::Sku, Path, description = "The unit.")),
+    request_body = Count,
+    responses(
+        (status = 200, description = "The movement and what came of it.", body = view::StockChangeView),
+        (status = 409, description = "expected_mismatch, insufficient_stock, invalid_state"),
+    ),
+)]
 pub async fn count(
     request: HttpRequest,
     engine: Shop,

@@ -55,7 +55,8 @@ pub trait Body: Sized {
 }
 
 /// The body of a request that has nothing to say: none at all, or `{}`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Nothing {}
 
 /// As it came.

@@ -13,7 +13,9 @@ use super::values::{Sku, Units};
 pub const LINES_MAX: usize = 100;
 
 /// One line.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewLine)]
 pub struct Line {
     /// Of what.
     pub sku: Sku,
@@ -28,6 +30,9 @@ pub struct RawLine {
     sku: Field<Sku>,
     quantity: Field<Units>,
 }
+
+/// As they are described.
+pub type Lines = Objects<Line, LINES_MAX>;
 
 /// As they came.
 pub type RawLines = Field<Objects<RawLine, LINES_MAX>>;

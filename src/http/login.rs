@@ -7,14 +7,16 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use holdfast_actors::domain::{Owner, account};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::schema::{KnownFormat, SchemaFormat};
 
 use super::caller::{self, Caller};
 use super::check::Check;
 use super::field::{Fault, Field, Value};
 use super::json::{Body, Json};
+use super::openapi::inline::value_schemas;
 use super::problem::{Code, Problem};
 use super::shop::Shop;
-use super::values::{Id, Text};
+use super::values::{Id, Text, schema};
 use super::{answer, context};
 use crate::auth::password::Passwords;
 use crate::auth::token::{Keys, Role, TOKEN_SECONDS};
@@ -25,17 +27,29 @@ pub struct Login {
     password: SecretString,
 }
 
-/// As it came.
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+/// Credentials, as they came.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Login)]
 pub struct RawLogin {
+    #[serde(default)]
+    #[schema(required, value_type = Text<3, 254>)]
     email: Field<Text<3, 254>>,
+    #[serde(default)]
+    #[schema(required, value_type = Password)]
     password: Field<Password>,
 }
 
 /// Text that is never printed.
 #[derive(Clone)]
 pub struct Password(SecretString);
+
+value_schemas! {
+    impl[] Password as "password" => schema::text()
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
+        .min_length(Some(1))
+        .max_length(Some(PASSWORD_BYTES_MAX));
+}
 
 impl Value<'_> for Password {
     const EXPECTED: &'static str = "a string";
@@ -62,7 +76,7 @@ impl Body for Login {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct Tokens<'a> {
     access_token: &'a str,
     token_type: &'static str,
@@ -76,6 +90,15 @@ struct Tokens<'a> {
 ///
 /// `invalid_credentials`; `malformed_request` for a malformed session; `overloaded` when all hashers are busy;
 /// `not_ready` when the journal stopped.
+#[utoipa::path(
+    post, path = "/api/v1/auth/login", tag = "Accounts", operation_id = "login",
+    security(("visitor" = [])),
+    request_body = RawLogin,
+    responses(
+        (status = 200, description = "A token.", body = Tokens),
+        (status = 401, description = "invalid_credentials"),
+    ),
+)]
 pub async fn login(
     request: HttpRequest,
     engine: Shop,

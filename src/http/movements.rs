@@ -15,11 +15,12 @@ use super::position::AtLeast;
 use super::problem::Problem;
 use super::query::{Limit, Query};
 use super::shop::Shop;
-use super::{answer, inventory, view};
+use super::{answer, inventory, values, view};
 
 /// The query.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct Filter {
     kind: Option<Kind>,
     #[serde(default)]
@@ -28,9 +29,10 @@ pub struct Filter {
 }
 
 /// The kinds that can be asked for.
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
-enum Kind {
+#[schema(as = MovementKind)]
+pub(super) enum Kind {
     Received,
     Adjusted,
     Counted,
@@ -43,7 +45,8 @@ enum Kind {
     Canceled,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = MovementPage)]
 struct Page<'a> {
     data: Vec<view::Movement<'a>>,
     next_cursor: Option<String>,
@@ -54,6 +57,14 @@ struct Page<'a> {
 /// # Errors
 ///
 /// `malformed_request` for a cursor that is none of this list; `internal` when the journal cannot be read.
+#[utoipa::path(
+    get, path = "/api/v1/inventory/{sku}/movements", tag = "Inventory", operation_id = "list_movements",
+    security(("admin" = [])),
+    params(("sku" = values::Sku, Path, description = "The unit."), Filter),
+    responses(
+        (status = 200, description = "A page of movements, newest first.", body = Page),
+    ),
+)]
 pub async fn list(
     engine: Shop,
     cursors: web::Data<Cursors>,

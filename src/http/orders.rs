@@ -1,7 +1,7 @@
 //! `/orders`: placed from the cart or from lines, paid, confirmed, canceled, shipped, read.
 
 mod body;
-mod history;
+pub(super) mod history;
 mod number;
 mod view;
 
@@ -29,8 +29,9 @@ pub use body::{Cancelation, Confirmation, NewOrderBody, Payment};
 pub use history::history;
 
 /// The query of the list.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct Filter {
     status: Option<StatusWord>,
     customer_id: Option<UserId>,
@@ -40,8 +41,9 @@ pub struct Filter {
 }
 
 /// Where an order is, as a word.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = OrderStatus)]
 pub enum StatusWord {
     /// Its units are held, and money is awaited.
     PendingPayment,
@@ -60,6 +62,17 @@ pub enum StatusWord {
 /// # Errors
 ///
 /// `malformed_request` for a malformed key; refusals of the rules are answers.
+#[utoipa::path(
+    post, path = "/api/v1/orders", tag = "Orders", operation_id = "create_order",
+    security(("caller" = [])),
+    request_body = NewOrderBody,
+    responses(
+        (status = 201, description = "The order.", body = view::Order, headers(("Location"))),
+        (status = 402, description = "payment_failed"),
+        (status = 404, description = "not_found"),
+        (status = 409, description = "insufficient_stock, cart_empty, price_changed, limit_exceeded, invalid_state"),
+    ),
+)]
 pub async fn create(
     request: HttpRequest,
     engine: Shop,
@@ -84,6 +97,15 @@ pub async fn create(
 /// # Errors
 ///
 /// Whatever is wrong with a token or a session.
+#[utoipa::path(
+    get, path = "/api/v1/orders/{id}", tag = "Orders", operation_id = "get_order",
+    security(("caller" = [])),
+    params(("id" = Id<values::Order>, Path, description = "The order.")),
+    responses(
+        (status = 200, description = "The order.", body = view::Order),
+        (status = 304, description = "The client has this version."),
+    ),
+)]
 pub async fn read(
     request: HttpRequest,
     engine: Shop,
@@ -105,6 +127,15 @@ pub async fn read(
 /// # Errors
 ///
 /// `malformed_request` for a cursor that is none of this list; `forbidden` for a filter that is an admin's.
+#[utoipa::path(
+    get, path = "/api/v1/orders", tag = "Orders", operation_id = "list_orders",
+    security(("caller" = [])),
+    params(Filter),
+    responses(
+        (status = 200, description = "A page of orders, newest first.", body = page::Page<view::Order<'static>>),
+        (status = 403, description = "forbidden"),
+    ),
+)]
 pub async fn list(
     engine: Shop,
     cursors: web::Data<Cursors>,
@@ -131,6 +162,17 @@ pub async fn list(
 /// # Errors
 ///
 /// `malformed_request` for a malformed key; refusals of the rules are answers.
+#[utoipa::path(
+    post, path = "/api/v1/orders/{id}/pay", tag = "Orders", operation_id = "pay_order",
+    security(("caller" = [])),
+    params(("id" = Id<values::Order>, Path, description = "The order.")),
+    request_body = Payment,
+    responses(
+        (status = 200, description = "The order.", body = view::Order),
+        (status = 402, description = "payment_failed"),
+        (status = 409, description = "invalid_state, reservation_expired"),
+    ),
+)]
 pub async fn pay(
     request: HttpRequest,
     engine: Shop,
@@ -150,6 +192,16 @@ pub async fn pay(
 /// # Errors
 ///
 /// `malformed_request` for a malformed key; refusals of the rules are answers.
+#[utoipa::path(
+    post, path = "/api/v1/orders/{id}/confirm", tag = "Orders", operation_id = "confirm_order",
+    security(("admin" = [])),
+    params(("id" = Id<values::Order>, Path, description = "The order.")),
+    request_body = Confirmation,
+    responses(
+        (status = 200, description = "The order.", body = view::Order),
+        (status = 409, description = "invalid_state, reservation_expired"),
+    ),
+)]
 pub async fn confirm(
     request: HttpRequest,
     engine: Shop,
@@ -167,6 +219,16 @@ pub async fn confirm(
 /// # Errors
 ///
 /// `malformed_request` for a malformed key; refusals of the rules are answers.
+#[utoipa::path(
+    post, path = "/api/v1/orders/{id}/cancel", tag = "Orders", operation_id = "cancel_order",
+    security(("caller" = [])),
+    params(("id" = Id<values::Order>, Path, description = "The order.")),
+    request_body = Cancelation,
+    responses(
+        (status = 200, description = "The order.", body = view::Order),
+        (status = 409, description = "invalid_state"),
+    ),
+)]
 pub async fn cancel(
     request: HttpRequest,
     engine: Shop,
@@ -185,6 +247,16 @@ pub async fn cancel(
 /// # Errors
 ///
 /// `malformed_request` for a malformed key; refusals of the rules are answers.
+#[utoipa::path(
+    post, path = "/api/v1/orders/{id}/fulfill", tag = "Orders", operation_id = "fulfill_order",
+    security(("admin" = [])),
+    params(("id" = Id<values::Order>, Path, description = "The order.")),
+    request_body = Nothing,
+    responses(
+        (status = 200, description = "The order.", body = view::Order),
+        (status = 409, description = "invalid_state"),
+    ),
+)]
 pub async fn fulfil(
     request: HttpRequest,
     engine: Shop,

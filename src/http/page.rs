@@ -9,7 +9,7 @@ use super::cursor::Cursors;
 use super::problem::{Code, Problem};
 
 /// One page.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub struct Page<T> {
     data: Vec<T>,
     next_cursor: Option<String>,

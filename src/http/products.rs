@@ -2,7 +2,7 @@
 
 pub(super) mod body;
 pub(super) mod change;
-mod list;
+pub(super) mod list;
 mod replace;
 
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use super::shop::Shop;
 use super::values::{self, Id};
 use super::{answer, context, view};
 
-pub use body::{NewProductBody, NewVariantBody, ProductPatch};
+pub use body::{NewProductBody, NewVariantBody, ProductPatch, ReserveOnWord, StatusWord};
 pub use list::list;
 pub use replace::{ProductReplacement, put};
 
@@ -32,6 +32,15 @@ pub use replace::{ProductReplacement, put};
 /// # Errors
 ///
 /// `malformed_request` for a malformed key; refusals of the rules are answers.
+#[utoipa::path(
+    post, path = "/api/v1/products", tag = "Catalogue", operation_id = "create_product",
+    security(("admin" = [])),
+    request_body = NewProductBody,
+    responses(
+        (status = 201, description = "The product.", body = view::Product, headers(("Location"))),
+        (status = 409, description = "duplicate_sku"),
+    ),
+)]
 pub async fn create(
     request: HttpRequest,
     engine: Shop,
@@ -58,6 +67,15 @@ pub async fn create(
 /// # Errors
 ///
 /// Whatever is wrong with a token.
+#[utoipa::path(
+    get, path = "/api/v1/products/{id}", tag = "Catalogue", operation_id = "get_product",
+    security(("anyone" = [])),
+    params(("id" = Id<values::Product>, Path, description = "The product.")),
+    responses(
+        (status = 200, description = "The product.", body = view::Product),
+        (status = 304, description = "The client has this version."),
+    ),
+)]
 pub async fn read(
     request: HttpRequest,
     engine: Shop,
@@ -77,6 +95,16 @@ pub async fn read(
 /// # Errors
 ///
 /// `malformed_request` for a malformed key; refusals of the rules are answers.
+#[utoipa::path(
+    patch, path = "/api/v1/products/{id}", tag = "Catalogue", operation_id = "patch_product",
+    security(("admin" = [])),
+    params(("id" = Id<values::Product>, Path, description = "The product.")),
+    request_body = ProductPatch,
+    responses(
+        (status = 200, description = "The product as it is now.", body = view::Product),
+        (status = 412, description = "version_mismatch"),
+    ),
+)]
 pub async fn patch(
     request: HttpRequest,
     engine: Shop,
@@ -111,6 +139,16 @@ pub async fn patch(
 /// # Errors
 ///
 /// `malformed_request` for a malformed key; refusals of the rules are answers.
+#[utoipa::path(
+    delete, path = "/api/v1/products/{id}", tag = "Catalogue", operation_id = "delete_product",
+    security(("admin" = [])),
+    params(("id" = Id<values::Product>, Path, description = "The product.")),
+    responses(
+        (status = 204, description = "It is gone."),
+        (status = 409, description = "in_use"),
+        (status = 412, description = "version_mismatch"),
+    ),
+)]
 pub async fn delete(
     request: HttpRequest,
     engine: Shop,

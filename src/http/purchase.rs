@@ -17,7 +17,9 @@ use super::values::{self, Id};
 use super::{answer, context, view};
 
 /// What is bought.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewPurchase)]
 pub struct Purchase {
     quantity: values::Units,
     sku: Option<values::Sku>,
@@ -46,6 +48,16 @@ impl Body for Purchase {
 /// # Errors
 ///
 /// `malformed_request` for a malformed key; refusals of the rules are answers.
+#[utoipa::path(
+    post, path = "/api/v1/products/{id}/purchase", tag = "Purchase", operation_id = "purchase",
+    security(("caller" = [])),
+    params(("id" = Id<values::Product>, Path, description = "The product.")),
+    request_body = Purchase,
+    responses(
+        (status = 201, description = "The units are sold.", body = view::Purchase),
+        (status = 409, description = "insufficient_stock, limit_exceeded, invalid_state"),
+    ),
+)]
 pub async fn purchase(
     request: HttpRequest,
     engine: Shop,

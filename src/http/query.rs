@@ -10,7 +10,9 @@ use actix_web::{FromRequest, HttpRequest};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::openapi::inline::value_schemas;
 use super::problem::{Code, Problem};
+use super::values::schema;
 
 /// How long a list is when the client does not say.
 pub const LIMIT_DEFAULT: u16 = 50;
@@ -52,6 +54,10 @@ impl Limit {
     pub fn get(self) -> usize {
         self.0.into()
     }
+}
+
+value_schemas! {
+    impl[] Limit as "limit" => schema::whole(1, LIMIT_MAX.into()).default(Some(LIMIT_DEFAULT.into()));
 }
 
 impl Default for Limit {

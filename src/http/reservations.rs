@@ -26,8 +26,9 @@ use super::{answer, context};
 pub use body::{Extension, NewReservationBody};
 
 /// The query of the list.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct Filter {
     status: Option<StatusWord>,
     sku: Option<Sku>,
@@ -38,8 +39,9 @@ pub struct Filter {
 }
 
 /// How a reservation stands, as a word.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ReservationStatus)]
 pub enum StatusWord {
     /// Its units are held.
     Active,
@@ -56,6 +58,16 @@ pub enum StatusWord {
 /// # Errors
 ///
 /// `malformed_request` for a malformed key; refusals of the rules are answers.
+#[utoipa::path(
+    post, path = "/api/v1/reservations", tag = "Reservations", operation_id = "create_reservation",
+    security(("caller" = [])),
+    request_body = NewReservationBody,
+    responses(
+        (status = 201, description = "The reservation.", body = view::Reservation, headers(("Location"))),
+        (status = 404, description = "not_found"),
+        (status = 409, description = "insufficient_stock, limit_exceeded, invalid_state"),
+    ),
+)]
 pub async fn create(
     request: HttpRequest,
     engine: Shop,
@@ -77,6 +89,15 @@ pub async fn create(
 /// # Errors
 ///
 /// Whatever is wrong with a token or a session.
+#[utoipa::path(
+    get, path = "/api/v1/reservations/{id}", tag = "Reservations", operation_id = "get_reservation",
+    security(("caller" = [])),
+    params(("id" = Id<values::Reservation>, Path, description = "The reservation.")),
+    responses(
+        (status = 200, description = "The reservation.", body = view::Reservation),
+        (status = 304, description = "The client has this version."),
+    ),
+)]
 pub async fn read(
     request: HttpRequest,
     engine: Shop,
@@ -99,6 +120,15 @@ pub async fn read(
 /// # Errors
 ///
 /// `malformed_request` for a cursor that is none of this list; `forbidden` for a filter that is an admin's.
+#[utoipa::path(
+    get, path = "/api/v1/reservations", tag = "Reservations", operation_id = "list_reservations",
+    security(("caller" = [])),
+    params(Filter),
+    responses(
+        (status = 200, description = "A page of reservations, newest first.", body = page::Page<view::Reservation<'static>>),
+        (status = 403, description = "forbidden"),
+    ),
+)]
 pub async fn list(
     engine: Shop,
     cursors: web::Data<Cursors>,
@@ -135,6 +165,16 @@ pub async fn list(
 /// # Errors
 ///
 /// `malformed_request` for a malformed key; refusals of the rules are answers.
+#[utoipa::path(
+    post, path = "/api/v1/reservations/{id}/extend", tag = "Reservations", operation_id = "extend_reservation",
+    security(("caller" = [])),
+    params(("id" = Id<values::Reservation>, Path, description = "The reservation.")),
+    request_body = Extension,
+    responses(
+        (status = 200, description = "The reservation.", body = view::Reservation),
+        (status = 409, description = "reservation_expired, limit_exceeded, invalid_state"),
+    ),
+)]
 pub async fn extend(
     request: HttpRequest,
     engine: Shop,
@@ -154,6 +194,16 @@ pub async fn extend(
 /// # Errors
 ///
 /// `malformed_request` for a malformed key; refusals of the rules are answers.
+#[utoipa::path(
+    post, path = "/api/v1/reservations/{id}/confirm", tag = "Reservations", operation_id = "confirm_reservation",
+    security(("caller" = [])),
+    params(("id" = Id<values::Reservation>, Path, description = "The reservation.")),
+    request_body = Nothing,
+    responses(
+        (status = 200, description = "The reservation, with its order.", body = view::Reservation),
+        (status = 409, description = "reservation_expired, invalid_state, limit_exceeded"),
+    ),
+)]
 pub async fn confirm(
     request: HttpRequest,
     engine: Shop,
@@ -171,6 +221,16 @@ pub async fn confirm(
 /// # Errors
 ///
 /// `malformed_request` for a malformed key; refusals of the rules are answers.
+#[utoipa::path(
+    post, path = "/api/v1/reservations/{id}/release", tag = "Reservations", operation_id = "release_reservation",
+    security(("caller" = [])),
+    params(("id" = Id<values::Reservation>, Path, description = "The reservation.")),
+    request_body = Nothing,
+    responses(
+        (status = 200, description = "The reservation.", body = view::Reservation),
+        (status = 409, description = "invalid_state"),
+    ),
+)]
 pub async fn release(
     request: HttpRequest,
     engine: Shop,

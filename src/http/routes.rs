@@ -20,7 +20,9 @@ use super::limits::Limits;
 use super::problem::{Code, Problem};
 use super::reservations::{self, batch};
 use super::shop::EngineSlot;
-use super::{cart, categories, inventory, login, movements, orders, prices, products, purchase, variants};
+use super::{
+    cart, categories, inventory, login, movements, openapi, orders, prices, products, purchase, variants,
+};
 use crate::auth::password::Passwords;
 use crate::auth::token::Keys;
 use crate::config::Origins;
@@ -114,9 +116,14 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(at("/api/v1/inventory/{sku}/counts").route(web::post().to(inventory::count)))
         .service(readable("/api/v1/inventory/{sku}/movements", movements::list))
         .service(at("/api/v1/auth/login").route(web::post().to(login::login)))
-        .service(readable("/api/v1/health", health::ready))
+        .service(readable("/api/v1/health", health::api))
         .service(readable("/health/live", health::live))
-        .service(readable("/health/ready", health::ready));
+        .service(readable("/health/ready", health::ready))
+        .service(readable("/openapi.json", openapi::read));
+    #[cfg(feature = "swagger")]
+    config
+        .service(readable("/docs", super::docs::redirect))
+        .service(readable("/docs/{file:.*}", super::docs::file));
 }
 
 fn carts(config: &mut web::ServiceConfig) {
@@ -189,7 +196,15 @@ fn variants(config: &mut web::ServiceConfig) {
 }
 
 fn at(path: &'static str) -> Resource {
+    #[cfg(test)]
+    PATHS.with_borrow_mut(|paths| paths.push(path));
     web::resource(path)
+}
+
+#[cfg(test)]
+thread_local! {
+    /// The paths that this thread routed: actix does not tell.
+    pub(super) static PATHS: std::cell::RefCell<Vec<&'static str>> = const { std::cell::RefCell::new(Vec::new()) };
 }
 
 /// A path that can be read: GET, and HEAD for those who only want to know whether it would answer.

@@ -148,7 +148,7 @@ fn toys(config: &mut web::ServiceConfig) {
         ));
 }
 
-fn shared() -> Shared {
+pub(super) fn shared() -> Shared {
     let secret: SecretString = "0123456789abcdef0123456789abcdef".into();
     let health = HealthSource::default();
     health.set_readiness(Readiness::Ready);

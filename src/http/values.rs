@@ -3,6 +3,8 @@
 //! Form only: whether a SKU exists or a quantity is in stock is for the actors. Converted to domain types
 //! by the handlers.
 
+pub(crate) mod schema;
+
 use std::fmt;
 
 use holdfast_actors::domain::{self, Millis, Quantity};

@@ -8,13 +8,21 @@ use holdfast_actors::ledger::Row;
 use holdfast_actors::{Actor, Inventory, Position, ProductFacts, Purchased, StockChange, VariantFacts};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
+use utoipa::openapi::schema::{KnownFormat, SchemaFormat};
 use uuid::Uuid;
 
-use super::position;
-use super::values::{self, Id};
+use super::openapi::inline::value_schemas;
+use super::values::{self, Id, schema};
+use super::{inventory, movements, position, products};
 
 /// A moment: RFC 3339, UTC, milliseconds.
 pub struct Moment(pub Timestamp);
+
+value_schemas! {
+    impl[] Moment as "moment" => schema::text()
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+        .pattern(Some(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"));
+}
 
 impl Serialize for Moment {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -30,17 +38,20 @@ pub fn own_object(text: &str) -> &RawValue {
 }
 
 /// A product.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub struct Product<'a> {
     id: Id<values::Product>,
     sku: Option<&'a str>,
     name: &'a str,
     description: Option<&'a str>,
+    #[schema(value_type = products::StatusWord)]
     status: &'static str,
     price: i64,
     currency: &'a str,
     category_ids: Vec<Id<values::Category>>,
+    #[schema(value_type = Object)]
     attributes: &'a RawValue,
+    #[schema(value_type = products::ReserveOnWord)]
     reserve_on: &'static str,
     reservation_ttl_seconds: Option<u64>,
     per_order_limit: Option<u32>,
@@ -53,10 +64,11 @@ pub struct Product<'a> {
 }
 
 /// A variant of a product.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub struct Variant<'a> {
     sku: &'a str,
     name: Option<&'a str>,
+    #[schema(value_type = Object)]
     attributes: &'a RawValue,
     price_adjustment: i64,
     price: i64,
@@ -106,7 +118,7 @@ impl<'a> Variant<'a> {
 }
 
 /// A purchase.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub struct Purchase<'a> {
     order_id: Id<values::Order>,
     sku: &'a str,
@@ -133,7 +145,8 @@ impl<'a> Purchase<'a> {
 }
 
 /// The figures of a sku.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Inventory)]
 pub struct InventoryView<'a> {
     sku: &'a str,
     product_id: Id<values::Product>,
@@ -144,7 +157,7 @@ pub struct InventoryView<'a> {
 }
 
 /// Where units are.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub struct Figures {
     on_hand: u32,
     available: u32,
@@ -177,7 +190,8 @@ impl<'a> InventoryView<'a> {
 }
 
 /// An adjustment or a count.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = StockChange)]
 pub struct StockChangeView<'a> {
     movement: Movement<'a>,
     inventory: InventoryView<'a>,
@@ -205,12 +219,14 @@ impl<'a> StockChangeView<'a> {
 }
 
 /// A row of the ledger.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub struct Movement<'a> {
     id: Id<values::Movement>,
+    #[schema(value_type = movements::Kind)]
     kind: &'static str,
     delta: i64,
     after: Figures,
+    #[schema(value_type = Option<inventory::ReasonWord>)]
     reason: Option<&'static str>,
     reference: Option<&'a str>,
     note: Option<&'a str>,
@@ -221,7 +237,7 @@ pub struct Movement<'a> {
 }
 
 /// A thing by its kind and, where it has one, its id.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub struct Named {
     #[serde(rename = "type")]
     kind: &'static str,

@@ -7,6 +7,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 
+use crate::contract;
 use crate::server::Server;
 
 /// Longer than any answer takes.
@@ -103,7 +104,10 @@ impl Ask {
 
     /// None when the server went away before it answered in full.
     pub(crate) async fn try_send(self) -> Option<Answer> {
-        let response = self.0.send().await.ok()?;
+        let (http, request) = self.0.build_split();
+        let request = request.expect("a request in the making is well-formed");
+        let (method, path) = (request.method().clone(), request.url().path().to_owned());
+        let response = http.execute(request).await.ok()?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = response.text().await.ok()?;
         let body = if text.is_empty() {
@@ -112,6 +116,7 @@ impl Ask {
             serde_json::from_str(&text)
                 .unwrap_or_else(|error| panic!("{status} is not JSON: {error}: {text}"))
         };
+        contract::expect(&method, &path, status, &headers, &body);
         Some(Answer { status, headers, text, body })
     }
 }

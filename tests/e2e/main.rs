@@ -56,5 +56,7 @@ mod damage;
 mod full_disk;
 mod journal_sync;
 
+mod contract;
+
 mod operations;
 mod shutdown;

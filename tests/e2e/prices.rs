@@ -258,6 +258,10 @@ async fn quotes_are_refused_as_orders_would_be() {
         let refused = asked(body.clone()).await.expect_problem(422, "validation_failed");
         assert_eq!(refused.wrong_fields(), [field], "{body}");
     }
+    let stranger = shop.client.post("/quotes", &json!({})).token("x").send().await;
+    stranger.expect_problem(401, "unauthenticated");
+    let nobody = shop.client.post("/quotes", &quote_lines(&[("MUG", 1)])).send().await.expect(200);
+    assert_eq!(nobody.header("x-session-id"), "", "nobody is given a session for asking");
     let twice = asked(quote_lines(&[("MUG", 1), ("MUG", 2)])).await.expect(200).body;
     assert_eq!((twice["lines"].as_array().map(Vec::len), &twice["total"]), (Some(2), &json!(5_997)));
 

@@ -65,7 +65,7 @@ impl Stall {
             let description = category::Description {
                 name: "c".into(),
                 slug: format!("c{id}").into(),
-                parent: (id > 1).then(|| CategoryId(id / 2)),
+                parent: (id > 1).then_some(CategoryId(id / 2)),
             };
             let event = categories.decide_create(CategoryId(id), description).expect("a small tree");
             categories.apply(&event, Timestamp(1));

@@ -137,7 +137,10 @@ impl Term {
         let products = match products {
             [one] => Products::One(*one),
             few if few.len() <= FEW_MAX => Products::Few(Box::new(few.to_vec())),
-            many => Products::Many(Box::new(many.iter().copied().collect())),
+            many => {
+                let set = RoaringBitmap::from_sorted_iter(many.iter().copied());
+                Products::Many(Box::new(set.expect("the numbers are sorted")))
+            }
         };
         Self { text, products }
     }

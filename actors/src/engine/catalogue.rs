@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use holdfast_domain::category::Category;
 
-use super::Engine;
+use super::{Engine, Failure, Overload};
 use crate::catalogue::{Mark, Query};
 use crate::outcome::ProductFacts;
 use crate::pending::Stopped;
+
+/// Lists that may be found at once; more are shed, as each has a thread of its own.
+const LISTS_MAX: usize = 128;
 
 /// A page of the list.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -37,8 +40,11 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`Stopped`].
-    pub async fn list(&self, query: Query) -> Result<ProductPage, Stopped> {
+    /// [`Failure::Overloaded`], [`Failure::Stopped`].
+    pub async fn list(&self, query: Query) -> Result<ProductPage, Failure> {
+        let Some(_permit) = self.inner.directory.catalogue().admit(LISTS_MAX) else {
+            return Err(Failure::Overloaded(Overload::Requests));
+        };
         let query = Arc::new(query);
         let (catalogue, asked) = (Arc::clone(self.inner.directory.catalogue()), Arc::clone(&query));
         let found = tokio::task::spawn_blocking(move || catalogue.find(&asked)).await.map_err(|_| Stopped)?;

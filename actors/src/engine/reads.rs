@@ -64,24 +64,6 @@ impl Engine {
         info.variants.get(variant.index()).map(|variant| variant.sku.clone())
     }
 
-    /// Up to `count` products after `after`, oldest first, durable. Deleted ones are left out.
-    ///
-    /// # Errors
-    ///
-    /// [`Stopped`].
-    pub async fn products(
-        &self,
-        after: Option<ProductId>,
-        count: usize,
-    ) -> Result<Vec<ProductFacts>, Stopped> {
-        let facts: Vec<_> =
-            self.inner.directory.page(after, count).iter().filter_map(|card| card.facts()).collect();
-        if let Some(newest) = facts.iter().map(|(_, ticket)| *ticket).max() {
-            self.durable(newest).await?;
-        }
-        Ok(facts.into_iter().map(|(facts, _)| facts).collect())
-    }
-
     /// Where the ledger of a product's variant starts now, durable.
     ///
     /// # Errors

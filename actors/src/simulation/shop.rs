@@ -4,7 +4,7 @@
 //! No threads and no runtime: one [`Life`] of a world has requests sent, messages delivered, tasks polled, timers ring, the bank
 //! answer, the disk written and the process crash as its seed says, and keeps in mind what was promised. Read in this
 //! order: what happens here (this file), who asks what (`mood`, `wishes`, `ask`), the world (`world`, `process`, `tasks`,
-//! `mail`, `wall`, `bank`), what must hold (`promises`, `laws`), then schedules played by hand (`scenes`) and all
+//! `mail`, `wall`, `bank`, `rules`), what must hold (`promises`, `laws`), then schedules played by hand (`scenes`) and all
 //! schedules of a few steps (`races`).
 
 mod mood;

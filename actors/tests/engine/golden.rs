@@ -12,7 +12,7 @@ use holdfast_actors::persistence::RECORD_BYTES_MAX;
 use holdfast_actors::record::{DecodeError, PAYLOAD_VERSION, Turn, decode, encode};
 use proptest::prelude::*;
 
-use crate::golden_samples::{missing, retired, samples};
+use crate::golden_samples::{missing, prices, retired, samples};
 
 /// Bytes on one line of a file, so that a difference can be seen.
 const LINE_BYTES: usize = 32;
@@ -86,6 +86,11 @@ fn payload_cut_short_is_refused() {
             assert!(decode(&bytes[..end]).is_err(), "{name} cut at {end}");
         }
     }
+}
+
+#[test]
+fn largest_price_rule_fits_into_a_record() {
+    assert!(encode(&prices::largest(), Vec::new()).len() < RECORD_BYTES_MAX);
 }
 
 /// Reading goes no deeper than the rules do, however often a damaged answer says that it holds answers.

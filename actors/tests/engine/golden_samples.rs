@@ -35,7 +35,7 @@ macro_rules! names {
 
 mod categories;
 mod owners;
-mod prices;
+pub(crate) mod prices;
 mod variants;
 
 names!(event_name, EVENTS, Event, {

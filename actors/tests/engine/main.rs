@@ -31,6 +31,8 @@ mod accounts;
 
 mod categories;
 
+mod lists;
+
 mod reservations;
 
 mod orders;

@@ -4,8 +4,10 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use holdfast_actors::catalogue::Query;
 use holdfast_actors::domain::product::Command;
 use holdfast_actors::domain::{ProductId, Units};
+use holdfast_actors::engine::ProductPage;
 use holdfast_actors::{Failure, Options};
 
 use crate::common::{
@@ -109,7 +111,7 @@ fn deleted_product_is_not_found_and_its_sku_is_free() {
             shop.command(product, Command::Delete { version: None }).await.expect("nobody holds any");
             assert_eq!(shop.engine.product(product).await, Err(Failure::NotFound));
             assert_eq!(shop.engine.find(&sku("lamp")), None);
-            assert_eq!(shop.engine.products(None, 10).await, Ok(Vec::new()));
+            assert_eq!(shop.engine.list(Query::default()).await, Ok(ProductPage::default()));
             until("the product has left", || shop.engine.stats().products == 0).await;
             assert_eq!(shop.engine.product(product).await, Err(Failure::NotFound));
             assert_eq!(shop.buy(product, 1).await, Err(Failure::NotFound));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures_util::future::join_all;
+use holdfast_actors::catalogue::Query;
 use holdfast_actors::domain::product::Refusal;
 use holdfast_actors::persistence::CommitterOptions;
 use holdfast_actors::{Failure, Refused, Stopped};
@@ -43,7 +44,7 @@ fn refusal_and_read_wait_for_the_purchase_they_rest_on() {
         let mut by_card = pin!(shop.buy(product, 1));
         let mut by_actor = pin!(shop.command(product, adjust(-1)));
         let mut read = pin!(shop.engine.product(product));
-        let mut list = pin!(shop.engine.products(None, 10));
+        let mut list = pin!(shop.engine.list(Query::default()));
         for _ in 0..LOOKS {
             assert!(look(by_card.as_mut()).await.is_pending());
             assert!(look(by_actor.as_mut()).await.is_pending());
@@ -57,7 +58,7 @@ fn refusal_and_read_wait_for_the_purchase_they_rest_on() {
         assert!(matches!(by_card.await, Err(Failure::Refused(answer)) if sold_out(&answer.value)));
         assert!(matches!(by_actor.await, Err(Failure::Refused(answer)) if sold_out(&answer.value)));
         assert_eq!(figures(&read.await.expect("it is there")), (0, 0, 1));
-        assert_eq!(figures(&list.await.expect("the journal runs")[0]), (0, 0, 1));
+        assert_eq!(figures(&list.await.expect("the journal runs").products[0]), (0, 0, 1));
     });
 }
 

@@ -129,6 +129,22 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// Whether it changes what the catalogue says of the product, rather than where its units are.
+    #[must_use]
+    pub const fn is_of_catalogue(&self) -> bool {
+        matches!(
+            self,
+            Self::Describe { .. }
+                | Self::Delete { .. }
+                | Self::Replace(_)
+                | Self::AddVariant { .. }
+                | Self::DescribeVariant { .. }
+                | Self::RemoveVariant { .. }
+        )
+    }
+}
+
 /// What a product shall be instead. Its variants are matched by sku: those that it has are described anew, the rest
 /// is added, and what is not named is removed. The only variant of a product stays itself when the product shall have
 /// no options, whatever its sku becomes.

@@ -186,6 +186,17 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// Whether it changes what variants there are, or what they are called.
+    #[must_use]
+    pub const fn is_of_variants(&self) -> bool {
+        matches!(
+            self,
+            Self::VariantAdded { .. } | Self::VariantDescribed { .. } | Self::VariantRemoved { .. }
+        )
+    }
+}
+
 impl VariantNo {
     /// The place in the product's list.
     #[must_use]

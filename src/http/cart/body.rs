@@ -22,26 +22,37 @@ enum Item {
     Product(Id<Product>),
 }
 
-/// As it came.
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+/// Units to be added, as they came: of a sku, or of a product that has only one.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = CartAddition)]
 pub struct RawAddition {
+    #[serde(default)]
+    #[schema(value_type = Option<Sku>)]
     sku: Field<Sku>,
+    #[serde(default)]
+    #[schema(value_type = Option<Id<Product>>)]
     product_id: Field<Id<Product>>,
+    #[serde(default)]
+    #[schema(required, value_type = Units)]
     quantity: Field<Units>,
 }
 
+type UnitsOrNone = Whole<0, UNITS_MAX>;
+
 /// How many units a line shall have; 0 for none.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = CartQuantity)]
 pub struct NewQuantity {
-    quantity: Whole<0, UNITS_MAX>,
+    quantity: UnitsOrNone,
 }
 
 /// As it came.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RawQuantity {
-    quantity: Field<Whole<0, UNITS_MAX>>,
+    quantity: Field<UnitsOrNone>,
 }
 
 impl Body for Addition {

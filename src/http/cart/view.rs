@@ -11,12 +11,13 @@ use holdfast_actors::{CartFacts, Engine, Stopped};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::http::values::{self, Id};
+use crate::http::openapi::inline::value_schemas;
+use crate::http::values::{self, Id, schema};
 use crate::http::view::{Moment, product_id};
 
 /// A cart.
-#[derive(Serialize)]
-struct Cart<'a> {
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct Cart<'a> {
     id: Option<Id<values::Cart>>,
     lines: Vec<Line<'a>>,
     subtotal: i64,
@@ -28,7 +29,8 @@ struct Cart<'a> {
 }
 
 /// A line of it; without sku and name, and for nothing, where the product is gone.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = CartLine)]
 struct Line<'a> {
     sku: Option<&'a str>,
     product_id: Id<values::Product>,
@@ -40,10 +42,19 @@ struct Line<'a> {
 }
 
 /// Units that are held for a line, or were.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = CartHold)]
 struct Held {
+    #[schema(value_type = HeldStatus)]
     status: &'static str,
     expires_at: Moment,
+}
+
+/// The words of [`Held::of`].
+enum HeldStatus {}
+
+value_schemas! {
+    impl[] HeldStatus as "hold_status" => schema::text().enum_values(Some(["active", "expired"]));
 }
 
 /// The cart as JSON, and its tag: version and digest, for prices and names change without the cart.

@@ -8,7 +8,7 @@ use holdfast_actors::engine::{Recount, StockOperation, StockRefusal};
 use holdfast_actors::{Answer, Engine, Failure, StockChange};
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::{Adjustment, COUNT_MAX, Count, RawAdjustment, RawCount, ReasonWord, units};
+use super::{Adjustment, Count, OnHand, RawAdjustment, RawCount, ReasonWord, units};
 use crate::http::caller::{AdminCaller, Caller};
 use crate::http::check::Check;
 use crate::http::field::{Fault, Field, NumberOr, Objects, Value};
@@ -35,21 +35,31 @@ pub struct Batch {
     operations: Vec<Operation>,
 }
 
-/// As they came.
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+/// Many operations, as they came.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = InventoryBatch)]
 pub struct RawBatch {
+    #[serde(default)]
+    #[schema(required, value_type = Mode)]
     mode: Field<Mode>,
-    operations: Field<Objects<RawOperation, OPERATIONS_MAX>>,
+    #[serde(default)]
+    #[schema(required, value_type = Operations)]
+    operations: Field<Operations>,
 }
 
+type Operations = Objects<RawOperation, OPERATIONS_MAX>;
+
 /// Whether one that fails lets the others be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = BatchMode)]
 enum Mode {
     Atomic,
     Independent,
 }
+
+type Delta = Whole<-1_000_000, 1_000_000>;
 
 /// One operation.
 #[derive(Debug, Serialize)]
@@ -65,22 +75,39 @@ enum Change {
     Count(Count),
 }
 
-/// As it came: `adjust` and `count` are numbers with their other fields beside them, or objects with all of them.
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+/// One operation, as it came: `adjust` and `count` are numbers with their other fields beside them, or objects with all of them.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = InventoryOperation)]
 struct RawOperation {
+    #[serde(default)]
+    #[schema(required, value_type = Sku)]
     sku: Field<Sku>,
-    adjust: Field<NumberOr<Whole<-1_000_000, 1_000_000>, RawAdjustment>>,
-    count: Field<NumberOr<Whole<0, COUNT_MAX>, RawCount>>,
+    #[serde(default)]
+    #[schema(value_type = Option<NumberOr<Delta, Adjustment>>)]
+    adjust: Field<NumberOr<Delta, RawAdjustment>>,
+    #[serde(default)]
+    #[schema(value_type = Option<NumberOr<OnHand, Count>>)]
+    count: Field<NumberOr<OnHand, RawCount>>,
+    #[serde(default)]
+    #[schema(value_type = Option<ReasonWord>)]
     reason: Field<ReasonWord>,
+    #[serde(default)]
+    #[schema(value_type = Option<Text<1, 200>>)]
     reference: Field<Text<1, 200>>,
+    #[serde(default)]
+    #[schema(value_type = Option<Text<1, 2000>>)]
     note: Field<Text<1, 2000>>,
-    expected: Field<Whole<0, COUNT_MAX>>,
+    #[serde(default)]
+    #[schema(value_type = Option<OnHand>)]
+    expected: Field<OnHand>,
 }
 
 /// What became of all, in their order.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = InventoryBatchAnswer)]
 struct Answered<'a> {
+    #[schema(value_type = Vec<One<'static>>)]
     results: Results<'a>,
     succeeded: usize,
     failed: usize,
@@ -93,8 +120,9 @@ struct Results<'a> {
 }
 
 /// What became of one.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(untagged)]
+#[schema(as = InventoryResult)]
 enum One<'a> {
     Done {
         index: usize,
@@ -118,6 +146,15 @@ enum One<'a> {
 /// # Errors
 ///
 /// `malformed_request` for a malformed key.
+#[utoipa::path(
+    post, path = "/api/v1/inventory/batch", tag = "Inventory", operation_id = "batch_inventory",
+    security(("admin" = [])),
+    request_body = RawBatch,
+    responses(
+        (status = 200, description = "What became of each, in their order.", body = Answered),
+        (status = 409, description = "insufficient_stock, expected_mismatch, invalid_state"),
+    ),
+)]
 pub async fn create(
     request: HttpRequest,
     engine: Shop,

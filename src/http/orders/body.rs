@@ -10,7 +10,8 @@ use crate::http::check::Check;
 use crate::http::field::{Fault, Field, Object, Value};
 use crate::http::json::Body;
 use crate::http::lines::{self, Line, RawLines};
-use crate::http::values::{Email, JsonText, Text, TtlSeconds, Whole};
+use crate::http::openapi::inline::value_schemas;
+use crate::http::values::{Email, JsonText, Text, TtlSeconds, Whole, schema};
 
 type Address = JsonText<4096>;
 type Reference = Text<1, 200>;
@@ -20,8 +21,11 @@ type Reason = Text<1, 500>;
 type Total = Whole<0, { i64::MAX - 1 }>;
 
 /// An order to be placed; without lines of what is in the cart.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewOrder)]
 pub struct NewOrderBody {
+    #[schema(value_type = Option<lines::Lines>)]
     pub(super) lines: Option<Vec<Line>>,
     payment: Option<Payment>,
     shipping_address: Option<Address>,
@@ -43,7 +47,8 @@ pub struct RawOrder {
 }
 
 /// How an order is paid. Never printed, and serialised only to be hashed.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Payment {
     method: Method,
     token: Token,
@@ -58,8 +63,9 @@ pub struct RawPayment {
 }
 
 /// Who takes the money.
-#[derive(Clone, Copy, Serialize)]
+#[derive(Clone, Copy, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = PaymentMethod)]
 enum Method {
     /// A provider without a bank.
     Simulated,
@@ -70,7 +76,8 @@ enum Method {
 struct Token(Box<str>);
 
 /// Money that somebody else took.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Confirmation {
     payment_reference: Option<Reference>,
 }
@@ -83,7 +90,8 @@ pub struct RawConfirmation {
 }
 
 /// Why an order is not wanted any more.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Cancelation {
     reason: Option<Reason>,
 }
@@ -93,6 +101,10 @@ pub struct Cancelation {
 #[serde(default, deny_unknown_fields)]
 pub struct RawCancelation {
     reason: Field<Reason>,
+}
+
+value_schemas! {
+    impl[] Token as "token" => schema::text().enum_values(Some(SIMULATED_TOKENS));
 }
 
 impl Body for NewOrderBody {

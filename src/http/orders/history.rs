@@ -14,17 +14,20 @@ use crate::http::caller::Caller;
 use crate::http::position::{self, AtLeast};
 use crate::http::problem::Problem;
 use crate::http::shop::Shop;
+use crate::http::values::{self, Id};
 use crate::http::view::{Moment, Named, actor};
 use crate::http::{answer, context};
 
 /// The whole history: an order has few facts.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = OrderHistory)]
 struct History<'a> {
     data: Vec<Entry<'a>>,
 }
 
 /// One fact.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = OrderHistoryEntry)]
 struct Entry<'a> {
     #[serde(flatten)]
     told: Told<'a>,
@@ -34,8 +37,9 @@ struct Entry<'a> {
 }
 
 /// What happened.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
+#[schema(as = OrderFact)]
 enum Told<'a> {
     Placed { total: i64, currency: &'a str, expires_at: Option<Moment> },
     Purchased { quantity: u32, unit_price: i64, total: i64, currency: &'a str },
@@ -52,6 +56,14 @@ enum Told<'a> {
 /// # Errors
 ///
 /// `internal` when the journal cannot be read.
+#[utoipa::path(
+    get, path = "/api/v1/orders/{id}/history", tag = "Orders", operation_id = "get_order_history",
+    security(("caller" = [])),
+    params(("id" = Id<values::Order>, Path, description = "The order.")),
+    responses(
+        (status = 200, description = "What happened, oldest first.", body = History),
+    ),
+)]
 pub async fn history(
     engine: Shop,
     caller: Caller,

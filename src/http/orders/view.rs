@@ -8,17 +8,19 @@ use uuid::Uuid;
 
 use super::StatusWord;
 use super::number::number;
+use crate::http::openapi::inline::value_schemas;
 use crate::http::prices::step::PriceStep;
 use crate::http::problem::Code;
-use crate::http::values::{self, Id};
+use crate::http::values::{self, Id, schema};
 use crate::http::view::{self, Moment, order_id, product_id};
 
 /// An order.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct Order<'a> {
     id: Id<values::Order>,
     number: String,
     status: StatusWord,
+    #[schema(value_type = PaymentStatus)]
     payment_status: &'static str,
     lines: Vec<Line<'a>>,
     subtotal: i64,
@@ -26,6 +28,7 @@ pub(super) struct Order<'a> {
     total: i64,
     currency: &'a str,
     email: Option<&'a str>,
+    #[schema(value_type = Option<Object>)]
     shipping_address: Option<&'a RawValue>,
     customer_id: Option<Id<values::User>>,
     cart_id: Option<Id<values::Cart>>,
@@ -43,7 +46,8 @@ pub(super) struct Order<'a> {
 }
 
 /// A line of it, as it was when it was placed.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = OrderLine)]
 struct Line<'a> {
     sku: &'a str,
     product_id: Id<values::Product>,
@@ -52,6 +56,14 @@ struct Line<'a> {
     unit_price: i64,
     total: i64,
     breakdown: Vec<PriceStep<'a>>,
+}
+
+/// The words of [`payment_status`].
+enum PaymentStatus {}
+
+value_schemas! {
+    impl[] PaymentStatus as "payment_status" =>
+        schema::text().enum_values(Some(["pending", "paid", "failed", "refund_required", "refunded"]));
 }
 
 impl<'a> Order<'a> {

@@ -1,11 +1,14 @@
 //! What something would cost: `GET /products/{id}/price` and `POST /quotes`.
 
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, web};
-use holdfast_actors::Failure;
+use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
 use holdfast_actors::domain::Quantity;
 use holdfast_actors::domain::account::Tier;
 use holdfast_actors::engine::{Quote, QuoteFor, QuotedLine};
+use holdfast_actors::{Engine, Failure};
 use serde::{Deserialize, Serialize};
 
 use super::moment::When;
@@ -50,6 +53,11 @@ pub struct Wish {
     tier: Option<TierWord>,
 }
 
+/// Whoever asks, with or without an account; nobody is given a session for asking a price. A bad token is refused
+/// before the body is looked at.
+#[derive(Debug)]
+pub struct Asker(Option<Caller>);
+
 #[derive(Serialize)]
 struct View<'a> {
     currency: &'a str,
@@ -81,22 +89,45 @@ impl Body for QuoteBody {
     }
 }
 
+impl FromRequest for Asker {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
+        ready(signed_in(request).map(Self))
+    }
+}
+
+impl Asker {
+    fn is_admin(&self) -> bool {
+        self.0.as_ref().is_some_and(Caller::is_admin)
+    }
+
+    /// The standing that was asked for, else the caller's own.
+    fn tier(&self, engine: &Engine, asked: Option<TierWord>) -> Tier {
+        match (asked, &self.0) {
+            (Some(word), _) => word.into(),
+            (None, Some(caller)) => engine.tier(context::owner(caller)),
+            (None, None) => Tier::Standard,
+        }
+    }
+}
+
 /// Answers what some units of a product cost the caller now.
 ///
 /// # Errors
 ///
 /// `forbidden` for a `tier` that is not an admin's to ask; whatever is wrong with a token.
 pub async fn of_product(
-    request: HttpRequest,
     engine: Shop,
+    asker: Asker,
     path: web::Path<String>,
     wish: Query<Wish>,
     _at_least: AtLeast,
 ) -> Result<HttpResponse, Problem> {
-    let caller = signed_in(&request)?;
-    let is_admin = caller.as_ref().is_some_and(Caller::is_admin);
+    let is_admin = asker.is_admin();
     page::only_for_admins("tier", wish.tier.is_some() && !is_admin)?;
-    let to = QuoteFor { tier: tier(&engine, caller.as_ref(), wish.tier), at: None, sees_drafts: is_admin };
+    let to = QuoteFor { tier: asker.tier(&engine, wish.tier), at: None, sees_drafts: is_admin };
     let sku = wish.sku.as_ref().map(Sku::to_domain);
     let quantity = wish.quantity.map_or(Quantity::ONE, Units::to_domain);
     let quoted = async {
@@ -116,35 +147,25 @@ pub async fn of_product(
 /// `forbidden` for what is not theirs to ask; `malformed_request` for a malformed key, which is of no use here:
 /// nothing is changed.
 pub async fn of_lines(
-    request: HttpRequest,
     engine: Shop,
+    asker: Asker,
     _key: IdempotencyKey,
     _at_least: AtLeast,
     body: Json<QuoteBody>,
 ) -> Result<HttpResponse, Problem> {
-    let caller = signed_in(&request)?;
-    let is_admin = caller.as_ref().is_some_and(Caller::is_admin);
+    let is_admin = asker.is_admin();
     let QuoteBody { lines, at, tier: asked } = &*body;
     for (member, is_there) in [("at", at.is_some()), ("tier", asked.is_some())] {
         if is_there && !is_admin {
             return Err(Problem::new(Code::Forbidden, format!("Only an admin may ask for `{member}`.")));
         }
     }
-    let tier = tier(&engine, caller.as_ref(), *asked);
-    let to = QuoteFor { tier, at: at.map(When::to_domain), sees_drafts: is_admin };
+    let to =
+        QuoteFor { tier: asker.tier(&engine, *asked), at: at.map(When::to_domain), sees_drafts: is_admin };
     Ok(match engine.quote(&lines::wanted(lines), to).await {
         Ok(quote) => answer::json(StatusCode::OK, &View::of(&quote)),
         Err(failure) => answer::refused_lines(&failure, &engine, lines),
     })
-}
-
-/// The standing that was asked for, else the caller's own.
-fn tier(engine: &Shop, caller: Option<&Caller>, asked: Option<TierWord>) -> Tier {
-    match (asked, caller) {
-        (Some(word), _) => word.into(),
-        (None, Some(caller)) => engine.tier(context::owner(caller)),
-        (None, None) => Tier::Standard,
-    }
 }
 
 impl<'a> View<'a> {

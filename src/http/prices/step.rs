@@ -4,15 +4,24 @@ use holdfast_actors::domain::price::{Step, StepKind};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::http::values::{Id, Rule};
+use crate::http::openapi::inline::value_schemas;
+use crate::http::values::{Id, Rule, schema};
 
 /// A step: for the base what one unit costs, for a rule what it changed of that.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub struct PriceStep<'a> {
+    #[schema(value_type = StepWord)]
     step: &'static str,
     rule_id: Option<Id<Rule>>,
     rule: Option<&'a str>,
     amount: i64,
+}
+
+/// The words of [`word`].
+enum StepWord {}
+
+value_schemas! {
+    impl[] StepWord as "step" => schema::text().enum_values(Some(["base", "seasonal", "bulk", "tier"]));
 }
 
 impl<'a> PriceStep<'a> {

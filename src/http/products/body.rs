@@ -1,6 +1,7 @@
 //! What a product is made or changed with, field by field.
 
 mod categories;
+mod schema;
 
 use std::sync::Arc;
 
@@ -31,7 +32,9 @@ type LongText = Text<0, 10_000>;
 const ATTRIBUTES_BYTES_MAX: usize = 8 * 1024;
 
 /// A product to be made.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewProduct)]
 pub struct NewProductBody {
     pub(super) name: Name,
     pub(super) price: Price,
@@ -41,6 +44,7 @@ pub struct NewProductBody {
     // Left out where there are none: so requests of before there were categories have the same fingerprint still.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) category_ids: Vec<Id<Category>>,
+    #[schema(required = false, value_type = Option<Attributes>)]
     pub(super) attributes: Attributes,
     pub(super) status: Option<StatusWord>,
     pub(super) reserve_on: Option<ReserveOnWord>,
@@ -48,35 +52,54 @@ pub struct NewProductBody {
     pub(super) per_order_limit: Option<Units>,
     pub(super) per_customer_limit: Option<Units>,
     pub(super) initial_stock: Option<Stock>,
+    #[schema(required = false, value_type = Option<NewVariants>)]
     pub(super) variants: Vec<NewVariantBody>,
 }
 
+type NewVariants = Objects<NewVariantBody, VARIANTS_MAX>;
+
 /// A variant of a product to be made.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewVariant)]
 pub struct NewVariantBody {
     sku: Sku,
     name: Option<Name>,
+    #[schema(required = false, value_type = Option<Attributes>)]
     attributes: Attributes,
     price_adjustment: Option<Adjustment>,
     initial_stock: Option<Stock>,
 }
 
 /// A change: what is absent stays.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ProductPatch {
+    #[schema(required = false, value_type = Option<Sku>)]
     sku: Change<Sku>,
+    #[schema(value_type = Option<NewVariants>)]
     variants: Option<Vec<NewVariantBody>>,
+    #[schema(required = false, value_type = Name)]
     name: Option<Name>,
+    #[schema(required = false, value_type = Price)]
     price: Option<Price>,
+    #[schema(required = false, value_type = CurrencyCode)]
     currency: Option<CurrencyCode>,
+    #[schema(required = false, value_type = Option<LongText>)]
     description: Change<LongText>,
     #[serde(skip_serializing_if = "Option::is_none")]
     category_ids: Option<Vec<Id<Category>>>,
+    #[schema(required = false, value_type = Option<Attributes>)]
     attributes: AttributesPatch,
+    #[schema(required = false, value_type = StatusWord)]
     status: Option<StatusWord>,
+    #[schema(required = false, value_type = ReserveOnWord)]
     reserve_on: Option<ReserveOnWord>,
+    #[schema(required = false, value_type = Option<TtlSeconds>)]
     reservation_ttl_seconds: Change<TtlSeconds>,
+    #[schema(required = false, value_type = Option<Units>)]
     per_order_limit: Change<Units>,
+    #[schema(required = false, value_type = Option<Units>)]
     per_customer_limit: Change<Units>,
 }
 
@@ -138,8 +161,9 @@ impl Serialize for CurrencyCode {
 }
 
 /// Whether a product is sold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ProductStatus)]
 pub enum StatusWord {
     /// Being prepared.
     Draft,
@@ -150,11 +174,14 @@ pub enum StatusWord {
 }
 
 /// When a cart holds units.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum ReserveOnWord {
+#[schema(as = ReserveOn)]
+pub enum ReserveOnWord {
+    /// As soon as they are in it.
     #[default]
     Cart,
+    /// When it becomes an order.
     Checkout,
 }
 

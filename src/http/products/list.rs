@@ -18,7 +18,7 @@ use crate::http::position::AtLeast;
 use crate::http::problem::{Code, Problem};
 use crate::http::query::{Limit, Query};
 use crate::http::shop::Shop;
-use crate::http::values::Whole;
+use crate::http::values::{Text, Whole};
 use crate::http::{answer, view};
 
 /// Tells whether a listing came from a cache; there is none yet.
@@ -27,13 +27,17 @@ const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 /// The longest text that is searched for.
 const TEXT_CHARACTERS_MAX: usize = 200;
 
+type SearchWords = Text<1, TEXT_CHARACTERS_MAX>;
+
 type Price = Whole<0, { Money::PRICE_MAX }>;
 
 /// The query.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct Filter {
     category: Option<String>,
+    #[param(value_type = Option<SearchWords>)]
     q: Option<SearchFor>,
     min_price: Option<Price>,
     max_price: Option<Price>,
@@ -53,7 +57,8 @@ pub struct Filter {
 struct SearchFor(String);
 
 /// The order, as a word.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, utoipa::ToSchema)]
+#[schema(as = ProductSort)]
 enum SortWord {
     #[default]
     #[serde(rename = "created_at")]
@@ -75,13 +80,15 @@ enum SortWord {
 }
 
 /// What the answer has beside the page.
-#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ProductInclude)]
 enum Include {
     Total,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = ProductPage)]
 struct Page<'a> {
     data: Vec<view::Product<'a>>,
     next_cursor: Option<String>,
@@ -96,6 +103,16 @@ struct Page<'a> {
 ///
 /// `malformed_request` for a cursor that is none of this list, and for prices the wrong way round; `forbidden` for a
 /// `status` that is not an admin's to ask.
+#[utoipa::path(
+    get, path = "/api/v1/products", tag = "Catalogue", operation_id = "list_products",
+    security(("anyone" = [])),
+    params(Filter),
+    responses(
+        (status = 200, description = "A page of products.", body = Page, headers(("X-Cache"), ("Link"))),
+        (status = 304, description = "The client has this version.", headers(("X-Cache"))),
+        (status = 403, description = "forbidden"),
+    ),
+)]
 pub async fn list(
     request: HttpRequest,
     engine: Shop,
@@ -146,12 +163,12 @@ pub async fn list(
                 engine.list(wanted).await
             }
             Ok(None) => Ok(ProductPage { total: wanted.wants_total.then_some(0), ..ProductPage::default() }),
-            Err(stopped) => Err(stopped),
+            Err(stopped) => Err(stopped.into()),
         },
     };
     let page = match found {
         Ok(page) => page,
-        Err(stopped) => return Ok(answer::refused(stopped.into(), &engine, None)),
+        Err(failure) => return Ok(answer::refused(failure, &engine, None)),
     };
     let next_cursor = page.next.as_ref().map(|mark| cursors.encode(&list, &mark::pack(mark)));
     Ok(finish(&request, &page, next_cursor))

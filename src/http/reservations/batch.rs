@@ -30,10 +30,15 @@ pub const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
 const RESULT_BYTES_USUAL: usize = 448;
 
 /// Many reservations to be made.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = ReservationBatch)]
 pub struct Batch {
+    #[schema(value_type = Reservations)]
     reservations: Vec<NewReservationBody>,
 }
+
+type Reservations = Objects<NewReservationBody, RESERVATIONS_MAX>;
 
 /// As they came.
 #[derive(Default, Deserialize)]
@@ -52,8 +57,10 @@ impl Body for Batch {
 }
 
 /// What became of all, in their order.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = ReservationBatchAnswer)]
 struct Answered<'a> {
+    #[schema(value_type = Vec<One<'static>>)]
     results: Results<'a>,
     succeeded: usize,
     failed: usize,
@@ -66,8 +73,9 @@ struct Results<'a> {
 }
 
 /// What became of one.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(untagged)]
+#[schema(as = ReservationResult)]
 enum One<'a> {
     Made {
         index: usize,
@@ -89,6 +97,14 @@ enum One<'a> {
 /// # Errors
 ///
 /// `malformed_request` for a malformed key.
+#[utoipa::path(
+    post, path = "/api/v1/reservations/batch", tag = "Reservations", operation_id = "batch_reservations",
+    security(("admin" = [])),
+    request_body = Batch,
+    responses(
+        (status = 200, description = "What became of each, in their order.", body = Answered),
+    ),
+)]
 pub async fn create(
     request: HttpRequest,
     engine: Shop,

@@ -14,8 +14,11 @@ type Reference = Text<1, 200>;
 type Metadata = JsonText<4096>;
 
 /// A reservation to be made.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewReservation)]
 pub struct NewReservationBody {
+    #[schema(value_type = lines::Lines)]
     pub(super) lines: Vec<Line>,
     ttl_seconds: Option<TtlSeconds>,
     reference: Option<Reference>,
@@ -33,7 +36,8 @@ pub struct RawReservation {
 }
 
 /// A new deadline.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Extension {
     ttl_seconds: TtlSeconds,
 }

@@ -12,16 +12,18 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::StatusWord;
-use crate::http::values::{self, Id};
+use crate::http::values::{self, Id, Sku};
 use crate::http::view::{self, Moment};
 
 /// A reservation.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct Reservation<'a> {
     id: Id<values::Reservation>,
     status: StatusWord,
+    #[schema(value_type = Vec<LineShape>)]
     lines: Lines<'a>,
     reference: Option<&'a str>,
+    #[schema(value_type = Option<Object>)]
     metadata: Option<&'a RawValue>,
     created_at: Moment,
     expires_at: Moment,
@@ -40,6 +42,16 @@ struct Lines<'a> {
 struct Line {
     item: Item,
     info: Option<Arc<Info>>,
+}
+
+/// What [`Line`] writes.
+#[derive(utoipa::ToSchema)]
+#[schema(as = ReservationLine)]
+#[expect(dead_code, reason = "it is there for the OpenAPI document")]
+struct LineShape {
+    sku: Option<Sku>,
+    product_id: Id<values::Product>,
+    quantity: u32,
 }
 
 impl<'a> Reservation<'a> {

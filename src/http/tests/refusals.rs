@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use holdfast_actors::domain::product::{self, LimitKind, VariantNo};
 use holdfast_actors::domain::saga::{LineRefusal, Refusal, Why};
-use holdfast_actors::domain::{self, Money, OrderId, ProductId, Timestamp, Units as Stock};
+use holdfast_actors::domain::{self, Money, OrderId, ProductId, Timestamp, Units as Stock, price};
 use holdfast_actors::persistence::{CommitterOptions, JournalId, MemoryDisk};
 use holdfast_actors::{
     Answer as Answered, Engine, Failure, Options, Overload, Refused, SimulatedGateway, SystemClock, recovery,
@@ -150,6 +150,29 @@ async fn every_failing_line_is_named_and_shortage_comes_before_everything_else()
     assert_eq!(body["lines"], expected);
     let first = vec![line(0, limit()), line(1, Why::NotSellable)];
     assert_eq!(told(&refused(Refusal::Lines(first)), Asked::Lines(&asked))["code"], "limit_exceeded");
+}
+
+#[actix_web::test]
+async fn every_refusal_of_the_price_list_has_its_code() {
+    use price::Refusal as Price;
+
+    for (refusal, code, fields) in [
+        (Price::Unknown, Code::NotFound, vec![]),
+        (Price::VersionMismatch { expected: 1, actual: 2 }, Code::VersionMismatch, vec![]),
+        (Price::TooMany, Code::ValidationFailed, vec![""]),
+        (Price::OutOfBounds, Code::ValidationFailed, vec![""]),
+        (
+            Price::UnknownCategories(vec![0, 7]),
+            Code::ValidationFailed,
+            vec!["category_ids[0]", "category_ids[7]"],
+        ),
+    ] {
+        let refused = Answered { value: Refused::Prices(refusal), position: None, is_replayed: false };
+        let body = told(&Failure::Refused(refused), Asked::Nothing);
+        assert_eq!((&body["code"], &body["status"]), (&json!(code.as_str()), &json!(code.status().as_u16())));
+        let errors = body["errors"].as_array().into_iter().flatten();
+        assert_eq!(errors.map(|error| error["field"].as_str().unwrap()).collect::<Vec<_>>(), fields);
+    }
 }
 
 #[actix_web::test]

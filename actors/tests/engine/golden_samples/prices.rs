@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use holdfast_actors::RequestId;
 use holdfast_actors::domain::account::Tier;
+use holdfast_actors::domain::price::rule::{CATEGORIES_MAX, NAME_BYTES_MAX, SKUS_MAX};
 use holdfast_actors::domain::price::{Event, Kind, Off, Refusal, Rule, Step, StepKind, Terms};
 use holdfast_actors::domain::{CategoryId, Money, RuleId, Timestamp, product};
 use holdfast_actors::outcome::Outcome;
@@ -111,6 +113,27 @@ fn refusals() -> Vec<Refusal> {
         Refusal::OutOfBounds,
         Refusal::UnknownCategories(vec![0, 300]),
     ]
+}
+
+/// The largest rule that there can be, made under a key: its record has it twice.
+pub(crate) fn largest() -> Turn {
+    let terms = Terms {
+        name: "x".repeat(NAME_BYTES_MAX).into(),
+        off: Off::Amount(Money(Money::PRICE_MAX)),
+        skus: (0..SKUS_MAX).map(|number| sku(&format!("{number:064}"))).collect(),
+        categories: vec![CategoryId(u128::MAX); CATEGORIES_MAX],
+        priority: i32::MIN,
+        ..full()
+    };
+    assert!(terms.is_sound());
+    let at = Timestamp(u64::MAX);
+    let rule = Rule { id: RULE, terms: terms.clone(), version: u32::MAX, created_at: at, updated_at: at };
+    Turn {
+        entity: Entity::PriceRules,
+        request_id: RequestId::Sent("x".repeat(255).into()),
+        events: Events::PriceRules(vec![Event::Changed { id: RULE, terms }]),
+        ..keyed_turn(Ok(Outcome::Rule(Arc::new(rule))))
+    }
 }
 
 /// A rule with everything that one can have.
