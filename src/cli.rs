@@ -2,6 +2,8 @@
 //!
 //! Owns flags and exit codes; the work is in [`crate::commands`]. Data goes to stdout, talk to stderr.
 
+mod admin;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
@@ -89,6 +91,9 @@ enum Command {
     /// Looks into the journal of a stopped server.
     #[command(subcommand)]
     Journal(JournalCommand),
+    /// Makes and lists accounts, and replaces the signing key.
+    #[command(subcommand)]
+    Admin(admin::AdminCommand),
     /// Asks a running server whether it is ready.
     Health(HealthArgs),
     /// Shows the settings.
@@ -233,6 +238,7 @@ impl Cli {
             Command::Journal(JournalCommand::Verify(args)) => {
                 commands::journal::verify(&args.data_dir()?, args.json)
             }
+            Command::Admin(command) => command.run(),
             Command::Health(args) => {
                 let url = match args.url {
                     Some(url) => url,
@@ -334,6 +340,9 @@ mod tests {
             "holdfast journal stat --json --data-dir d",
             "holdfast journal verify",
             "holdfast health --url http://127.0.0.1:3000 --json",
+            "holdfast admin create-user --email a@b.test --role admin --tier gold --name Ada --json --data-dir d",
+            "holdfast admin list-users --json",
+            "holdfast admin rotate-key --config f",
             "holdfast config show --json --shards 3",
             "holdfast openapi",
             "holdfast completions bash",
@@ -349,6 +358,10 @@ mod tests {
         assert_eq!(refused("holdfast serve --listen 3000"), ErrorKind::ValueValidation);
         assert_eq!(refused("holdfast serve --shards many"), ErrorKind::ValueValidation);
         assert_eq!(refused("holdfast serve --jwt-secret x"), ErrorKind::UnknownArgument);
+        assert_eq!(
+            refused("holdfast admin create-user --email a@b.test --role owner"),
+            ErrorKind::InvalidValue
+        );
         assert_eq!(refused("holdfast completions cobol"), ErrorKind::InvalidValue);
         assert_eq!(refused("holdfast --help"), ErrorKind::DisplayHelp);
         assert_eq!(refused("holdfast --version"), ErrorKind::DisplayVersion);

@@ -18,16 +18,15 @@ use serde::{Deserialize, Serialize};
 
 pub use lists::{Networks, Origins};
 
-use crate::auth::token::SECRET_BYTES_MIN;
+use crate::auth::email;
+use crate::auth::password::{CHARACTERS_MAX, CHARACTERS_MIN};
+use crate::auth::secret::{self, SECRET_BYTES_MIN};
 
 /// More shards than slots of the partition map would stay empty.
 pub const SHARDS_MAX: u16 = 1024;
 
 /// More HTTP workers than this only switch contexts.
 pub const WORKERS_MAX: u16 = 1024;
-
-/// Longest password, as for everybody (API.md section 2).
-const ADMIN_PASSWORD_CHARACTERS: std::ops::RangeInclusive<usize> = 8..=128;
 
 const ENV_PREFIX: &str = "HOLDFAST_";
 const DOT_ENV: &str = ".env";
@@ -85,6 +84,8 @@ pub struct Settings {
     pub admin_password: Option<SecretString>,
     /// The signing secret of access tokens; absent: the one in the data folder.
     pub jwt_secret: Option<SecretString>,
+    /// Earlier signing secrets that are still believed, separated by commas.
+    pub jwt_secret_previous: Option<SecretString>,
     /// Fill an empty shop with a small catalogue and two users.
     pub demo: bool,
 }
@@ -138,6 +139,7 @@ const SETTINGS: &[Known] = &[
     known("admin_email", "HOLDFAST_ADMIN_EMAIL", Shown::Whole),
     known("admin_password", "HOLDFAST_ADMIN_PASSWORD", Shown::Never),
     known("jwt_secret", "JWT_SECRET", Shown::Never),
+    known("jwt_secret_previous", "JWT_SECRET_PREVIOUS", Shown::Never),
     known("demo", "HOLDFAST_DEMO", Shown::Whole),
 ];
 
@@ -399,13 +401,17 @@ fn validate(settings: &Settings, source_of: impl Fn(&'static str) -> Source) -> 
         let reason = format!("has {bytes} bytes; it needs at least {SECRET_BYTES_MIN}");
         check(bytes >= SECRET_BYTES_MIN, "jwt_secret", reason)?;
     }
+    if let Some(list) = &settings.jwt_secret_previous {
+        let refused = secret::parse_previous(list).err().map(|error| error.to_string());
+        check(refused.is_none(), "jwt_secret_previous", refused.unwrap_or_default())?;
+    }
     if let Some(password) = &settings.admin_password {
-        let is_good = ADMIN_PASSWORD_CHARACTERS.contains(&password.expose_secret().chars().count());
+        let is_good = (CHARACTERS_MIN..=CHARACTERS_MAX).contains(&password.expose_secret().chars().count());
         check(is_good, "admin_password", "must have 8 to 128 characters".to_owned())?;
         check(settings.admin_email.is_some(), "admin_password", "needs `admin_email` as well".to_owned())?;
     }
     if let Some(email) = &settings.admin_email {
-        check(email.contains('@'), "admin_email", "must be an email address".to_owned())?;
+        check(email::normalized(email).is_some(), "admin_email", "must be an email address".to_owned())?;
         let is_whole = settings.admin_password.is_some();
         check(is_whole, "admin_email", "needs `admin_password` as well".to_owned())?;
     }

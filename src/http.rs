@@ -31,17 +31,18 @@ pub mod cursor;
 pub mod page;
 pub mod query;
 
+pub mod auth;
 pub mod cart;
 pub mod categories;
 pub mod health;
 pub mod inventory;
-pub mod login;
 pub mod movements;
 pub mod orders;
 pub mod prices;
 pub mod products;
 pub mod purchase;
 pub mod reservations;
+pub mod users;
 pub mod variants;
 
 pub mod answer;

@@ -6,17 +6,24 @@
 pub mod cli;
 pub mod commands {
     //! One module for each command of the binary; [`crate::cli`] says which arguments they take.
+    pub mod admin;
     pub mod config;
     pub mod health;
     pub mod journal;
     pub mod openapi;
+    pub mod people;
+    pub mod plain_http;
     pub mod serve;
 }
 pub mod config;
 pub mod http;
 pub mod ids;
 pub mod auth {
-    //! Who somebody is: access tokens and passwords. Knows no HTTP.
+    //! Who somebody is: addresses, passwords, tokens, and the secret behind them. Knows no HTTP.
+    pub mod email;
     pub mod password;
+    pub mod refresh;
+    pub mod secret;
+    pub mod throttle;
     pub mod token;
 }

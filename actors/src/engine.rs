@@ -46,6 +46,7 @@ use crate::turn::{Reply, Wish};
 pub use carts::CartItem;
 pub use catalogue::ProductPage;
 pub use orders::{Basket, NewOrder, OrderFilter, Wanted};
+pub use people::AccountFilter;
 pub use prices::{Quote, QuoteFor, QuotedLine};
 pub use purchase::Offer;
 pub use reservations::{Made, NewReservation, ReservationFilter};

@@ -8,7 +8,7 @@ use holdfast_domain::price::{self, Rule};
 use holdfast_domain::product::{self, Description, Levels, MovementKind, Reason, VariantDescription};
 use holdfast_domain::{
     Account, Cart, CartId, Category, Currency, Hold, Money, Order, OrderId, ProductId, Quantity, Reservation,
-    ReservationId, Sku, Timestamp, Units, category, saga,
+    ReservationId, Sku, Timestamp, Units, account, category, saga,
 };
 
 use crate::Position;
@@ -27,6 +27,8 @@ pub enum Refused {
     Prices(price::Refusal),
     /// By the categories.
     Category(category::Refusal),
+    /// By the accounts.
+    Account(account::Refusal),
 }
 
 /// A yes.
@@ -44,7 +46,7 @@ pub enum Outcome {
     Product(Box<ProductFacts>),
     /// The product is gone.
     Deleted,
-    /// Somebody can log in now.
+    /// The account as it is now, without the hash of its password.
     Account(Box<Account>),
     /// Many commands, each with its own answer.
     Each(Vec<Result<Outcome, product::Refusal>>),

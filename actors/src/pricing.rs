@@ -101,7 +101,16 @@ mod tests {
         assert_eq!((unit(ADA), unit(Owner::Guest(7))), (Money(1_999), Money(1_999)), "nobody knows her yet");
         let (email, password_hash) = ("ada@example.org".into(), "$argon2id$".into());
         let (id, name, role, tier) = (AccountId(7), None, Role::Customer, Tier::Gold);
-        directory.note_person(&Account { id, email, name, role, tier, password_hash, created_at: NOW });
+        directory.note_person(&Account {
+            id,
+            email,
+            name,
+            role,
+            tier,
+            password_hash,
+            created_at: NOW,
+            version: 1,
+        });
         assert_eq!((unit(ADA), unit(Owner::Guest(7))), (Money(999), Money(1_999)));
     }
 

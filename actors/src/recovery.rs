@@ -22,11 +22,11 @@ use holdfast_persistence::{
     self as persistence, Cause, Cut, Epoch, FrameSource, Head, Partition, Record, Replayed, Sequence, Store,
 };
 
+use crate::accounts::AccountBook;
 use crate::categories::CategoryBook;
 use crate::keys::Keys;
 use crate::prices::PriceBook;
 use crate::record::{Entity, Events, OrderFact, StoredTurn};
-use crate::shard::AccountBook;
 use crate::slots::Slots;
 use crate::turn::{self, Live};
 
@@ -266,7 +266,7 @@ impl Replay {
         check_chain(stored, self.accounts.last_sequence)?;
         self.accounts.last_sequence = stored.position.sequence;
         for event in events {
-            self.accounts.accounts.apply(event);
+            self.accounts.accounts.apply(event, stored.at);
             self.events += 1;
         }
         Ok(())

@@ -9,12 +9,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use actix::{Actor, Addr, AsyncContext, Context as ActixContext, Handler, Message, WeakAddr};
-use holdfast_domain::account::Accounts;
 use holdfast_domain::product::Command;
 use holdfast_domain::{Product, ProductId};
-use holdfast_persistence::{Partition, Sequence, Ticket};
+use holdfast_persistence::Partition;
 use tokio::sync::oneshot;
 
+use crate::accounts::AccountBook;
 use crate::categories::CategoryBook;
 use crate::context::Context;
 use crate::outbox::Outbox;
@@ -55,14 +55,6 @@ pub(crate) struct OfficeBooks {
     pub(crate) accounts: AccountBook,
     pub(crate) prices: PriceBook,
     pub(crate) categories: CategoryBook,
-}
-
-/// The accounts, with what the shell knows of them; used on the shard that serves their partition.
-#[derive(Default)]
-pub(crate) struct AccountBook {
-    pub(crate) accounts: Accounts,
-    pub(crate) last_sequence: Sequence,
-    pub(crate) ticket: Ticket,
 }
 
 /// Where a product of the shard is.
@@ -276,7 +268,7 @@ mod tests {
     use std::sync::Arc;
 
     use holdfast_domain::{OrderId, Timestamp};
-    use holdfast_persistence::{Epoch, Head, JournalId, MemoryDisk, Writer};
+    use holdfast_persistence::{Epoch, Head, JournalId, MemoryDisk, Sequence, Ticket, Writer};
 
     use super::*;
     use crate::card::Card;

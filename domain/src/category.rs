@@ -158,19 +158,19 @@ impl Categories {
         match event {
             Event::Created { id, description } => {
                 let (created_at, updated_at) = (now, now);
-                let category =
-                    Category { id: *id, description: description.clone(), version: 1, created_at, updated_at };
+                let category = Category {
+                    id: *id,
+                    description: description.clone(),
+                    version: 1,
+                    created_at,
+                    updated_at,
+                };
                 self.enter(category);
             }
             Event::Described { id, description } => {
                 let before = self.leave(*id);
                 let description = description.clone();
-                self.enter(Category {
-                    description,
-                    version: before.version + 1,
-                    updated_at: now,
-                    ..before
-                });
+                self.enter(Category { description, version: before.version + 1, updated_at: now, ..before });
             }
             Event::Deleted { id } => drop(self.leave(*id)),
         }

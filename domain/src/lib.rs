@@ -6,7 +6,7 @@
 //! thread in this crate, and it depends on nobody.
 //!
 //! Read in this order: the small values, the product (its stock above all), the reservation machine (`hold`), those
-//! who own holds (`reservation`, `cart`, `order`), the steps between owners and products (`saga`), accounts,
+//! who own holds (`reservation`, `cart`, `order`), the steps between owners and products (`saga`), accounts, categories,
 //! idempotency.
 
 pub mod ids;

@@ -65,11 +65,11 @@ fn email_belongs_to_one_account() {
     assert!(accounts.is_empty() && accounts.any_admin().is_none());
     let event = accounts.decide_create(account(1, "ann@shop.example", Role::Customer)).expect("free");
     assert!(accounts.is_empty(), "decide changes nothing");
-    accounts.apply(&event);
+    accounts.apply(&event, Timestamp(1));
 
     let again = accounts.decide_create(account(2, "ann@shop.example", Role::Admin));
     assert_eq!(again, Err(Refusal::EmailTaken));
-    accounts.apply(&Event::Created(account(2, "root@shop.example", Role::Admin)));
+    accounts.apply(&Event::Created(account(2, "root@shop.example", Role::Admin)), Timestamp(1));
 
     assert_eq!((accounts.len(), accounts.any_admin().is_some()), (2, true));
     assert_eq!(accounts.by_email("ann@shop.example").map(|account| account.id), Some(AccountId(1)));
@@ -86,5 +86,6 @@ fn account(id: u128, email: &str, role: Role) -> Account {
         tier: Tier::Standard,
         password_hash: "$argon2id$".into(),
         created_at: Timestamp(1),
+        version: 1,
     }
 }

@@ -12,6 +12,12 @@ use argon2::password_hash::{self, PasswordHasher as _, PasswordVerifier as _};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+/// The fewest characters of a password, counted as Unicode does.
+pub const CHARACTERS_MIN: usize = 8;
+
+/// The most characters of a password.
+pub const CHARACTERS_MAX: usize = 128;
+
 /// How many may wait for a free hasher.
 pub const WAITING_MAX: usize = 64;
 
@@ -38,12 +44,17 @@ pub enum Error {
 pub struct Passwords {
     hashers: Arc<Semaphore>,
     waiting: AtomicUsize,
+    worked: AtomicUsize,
 }
 
 impl Passwords {
     /// Runs at most `hashers_max` at once.
     pub fn new(hashers_max: usize) -> Self {
-        Self { hashers: Arc::new(Semaphore::new(hashers_max.max(1))), waiting: AtomicUsize::new(0) }
+        Self {
+            hashers: Arc::new(Semaphore::new(hashers_max.max(1))),
+            waiting: AtomicUsize::new(0),
+            worked: AtomicUsize::default(),
+        }
     }
 
     /// The Argon2id hash of `password` as a PHC string.
@@ -82,12 +93,21 @@ impl Passwords {
         web::block(work).await.map_err(|_| Error::Stopped)?
     }
 
+    /// How many passwords were hashed or compared so far: what a request costs, and what its time tells.
+    pub fn worked(&self) -> usize {
+        self.worked.load(Ordering::Relaxed)
+    }
+
     async fn admit(&self) -> Result<OwnedSemaphorePermit, Error> {
-        if let Ok(permit) = Arc::clone(&self.hashers).try_acquire_owned() {
-            return Ok(permit);
-        }
-        let _place = Place::take(&self.waiting).ok_or(Error::Busy)?;
-        Arc::clone(&self.hashers).acquire_owned().await.map_err(|_| Error::Stopped)
+        let permit = match Arc::clone(&self.hashers).try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) => {
+                let _place = Place::take(&self.waiting).ok_or(Error::Busy)?;
+                Arc::clone(&self.hashers).acquire_owned().await.map_err(|_| Error::Stopped)?
+            }
+        };
+        self.worked.fetch_add(1, Ordering::Relaxed);
+        Ok(permit)
     }
 }
 

@@ -1,12 +1,9 @@
 //! Access tokens: signed JWTs that say who somebody is for fifteen minutes.
 //!
-//! Owns the claims, the keys and where the signing secret comes from. Tokens are HS256 with `typ: at+jwt`
+//! Owns the claims and the keys; where the secrets come from is in [`super::secret`]. Tokens are HS256 with `typ: at+jwt`
 //! (RFC 9068); algorithm and key are ours to say, never the token's (RFC 8725).
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::sync::RwLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
@@ -14,16 +11,11 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::secret::Secrets;
 use crate::http::values::{Id, User};
 
 /// How long a token holds.
 pub const TOKEN_SECONDS: u64 = 15 * 60;
-
-/// The shortest signing secret: as long as the hash it keys.
-pub const SECRET_BYTES_MIN: usize = 32;
-
-/// The file in the data folder that keeps a secret made by the server.
-pub const SECRET_FILE: &str = "jwt.key";
 
 const ISSUER: &str = "holdfast";
 const AUDIENCE: &str = "holdfast-api";
@@ -59,36 +51,6 @@ pub enum Rejected {
     Invalid,
 }
 
-/// Why there is no signing secret.
-#[derive(Debug, thiserror::Error)]
-pub enum SecretError {
-    /// A secret that can be guessed signs anything.
-    #[error("the signing secret from {origin} has {bytes} bytes; it needs at least {SECRET_BYTES_MIN}")]
-    TooShort {
-        /// Where it came from.
-        origin: String,
-        /// How long it is.
-        bytes: usize,
-    },
-    /// Others can read the file.
-    #[error("{} can be read by others (mode {mode:04o}): chmod 600 it, or delete it to end all sessions", path.display())]
-    Exposed {
-        /// The file.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
-    /// The disk says no.
-    #[error("keep the signing secret in {}", path.display())]
-    Disk {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-}
-
 #[derive(Debug, Serialize, Deserialize)]
 struct Claims {
     iss: String,
@@ -117,14 +79,30 @@ impl Key {
 
 /// The key ring: one key that signs, and older ones that are still believed.
 pub struct Keys {
+    ring: RwLock<Ring>,
+    validation: Validation,
+}
+
+struct Ring {
     current: Key,
     old: Vec<Key>,
-    validation: Validation,
+}
+
+impl Ring {
+    fn new(secrets: &Secrets) -> Self {
+        let key = |secret: &SecretString| Key::new(secret.expose_secret().as_bytes());
+        Self { current: key(&secrets.current), old: secrets.previous.iter().map(key).collect() }
+    }
 }
 
 impl Keys {
     /// Signs and verifies with `secret`.
     pub fn new(secret: &SecretString) -> Self {
+        Self::of(&Secrets::only(secret.clone()))
+    }
+
+    /// Signs with the current secret, and believes the earlier ones as well.
+    pub fn of(secrets: &Secrets) -> Self {
         let mut validation = Validation::new(Algorithm::HS256);
         validation.algorithms = vec![Algorithm::HS256];
         validation.set_issuer(&[ISSUER]);
@@ -132,14 +110,16 @@ impl Keys {
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         // Checked in `verify_at`, which is told the time.
         validation.validate_exp = false;
-        Self { current: Key::new(secret.expose_secret().as_bytes()), old: Vec::new(), validation }
+        Self { ring: RwLock::new(Ring::new(secrets)), validation }
     }
 
-    /// Also believes tokens signed with `secret`, until they expire.
-    #[must_use]
-    pub fn with_old(mut self, secret: &SecretString) -> Self {
-        self.old.push(Key::new(secret.expose_secret().as_bytes()));
-        self
+    /// From now on uses these.
+    ///
+    /// # Panics
+    ///
+    /// Never: nothing panics while it holds the lock.
+    pub fn replace(&self, secrets: &Secrets) {
+        *self.ring.write().expect("nothing panics while it holds the ring") = Ring::new(secrets);
     }
 
     /// A new token for this account.
@@ -160,8 +140,9 @@ impl Keys {
         };
         let mut header = Header::new(Algorithm::HS256);
         header.typ = Some(TOKEN_TYPE.to_owned());
-        header.kid = Some(self.current.id.clone());
-        let token = jsonwebtoken::encode(&header, &claims, &self.current.encoding)
+        let ring = self.ring.read().expect("nothing panics while it holds the ring");
+        header.kid = Some(ring.current.id.clone());
+        let token = jsonwebtoken::encode(&header, &claims, &ring.current.encoding)
             .expect("an HMAC key signs any claims of plain values");
         token.into()
     }
@@ -188,8 +169,9 @@ impl Keys {
             return Err(Rejected::Invalid);
         }
         let key_id = header.kid.ok_or(Rejected::Invalid)?;
-        let key = std::iter::once(&self.current)
-            .chain(&self.old)
+        let ring = self.ring.read().expect("nothing panics while it holds the ring");
+        let key = std::iter::once(&ring.current)
+            .chain(&ring.old)
             .find(|key| key.id == key_id)
             .ok_or(Rejected::Invalid)?;
         let claims = jsonwebtoken::decode::<Claims>(token, &key.decoding, &self.validation)
@@ -202,63 +184,6 @@ impl Keys {
         let user = Id::parse(&claims.sub).ok_or(Rejected::Invalid)?;
         Ok(Verified { user, role: claims.role })
     }
-}
-
-/// The signing secret: the configured one, else the one in the data folder, made there if need be.
-///
-/// # Errors
-///
-/// [`SecretError`], which is fit to be shown to the operator.
-pub fn secret(configured: Option<&SecretString>, data_dir: &Path) -> Result<SecretString, SecretError> {
-    if let Some(secret) = configured {
-        return long_enough(secret.clone(), || "JWT_SECRET".to_owned());
-    }
-    let path = data_dir.join(SECRET_FILE);
-    let disk = |source| SecretError::Disk { path: path.clone(), source };
-    match fs::metadata(&path) {
-        Ok(metadata) => {
-            let mode = metadata.permissions().mode() & 0o777;
-            if mode & 0o077 != 0 {
-                return Err(SecretError::Exposed { path, mode });
-            }
-            let text = fs::read_to_string(&path).map_err(disk)?;
-            long_enough(text.trim().to_owned().into(), || path.display().to_string())
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let secret = make_secret();
-            keep(data_dir, &path, &secret).map_err(disk)?;
-            Ok(secret)
-        }
-        Err(error) => Err(disk(error)),
-    }
-}
-
-fn long_enough(secret: SecretString, origin: impl Fn() -> String) -> Result<SecretString, SecretError> {
-    let bytes = secret.expose_secret().len();
-    if bytes < SECRET_BYTES_MIN {
-        return Err(SecretError::TooShort { origin: origin(), bytes });
-    }
-    Ok(secret)
-}
-
-fn make_secret() -> SecretString {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).expect("the kernel gives random bytes");
-    blake3::Hash::from_bytes(bytes).to_hex().to_string().into()
-}
-
-/// Written aside and renamed: a crash leaves either no secret or a whole one.
-fn keep(data_dir: &Path, path: &Path, secret: &SecretString) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(data_dir)?;
-    let aside = path.with_extension("key.new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
-    // A file left by a crash keeps the mode it had.
-    file.set_permissions(Permissions::from_mode(0o600))?;
-    file.write_all(secret.expose_secret().as_bytes())?;
-    file.write_all(b"\n")?;
-    file.sync_all()?;
-    fs::rename(&aside, path)?;
-    File::open(data_dir)?.sync_all()
 }
 
 fn now_seconds() -> u64 {

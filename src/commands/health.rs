@@ -1,17 +1,16 @@
 //! `holdfast health`: asks a running server whether it is ready.
 //!
-//! For container health checks, where there is no curl: plain HTTP/1.1 over one socket, nothing more.
+//! For container health checks, where there is no curl.
 
-use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 
+use super::plain_http::{self, Answer};
 use crate::cli::{Exit, Failure};
 
 const WAIT_MAX: Duration = Duration::from_secs(3);
-const ANSWER_BYTES_MAX: u64 = 64 * 1024;
 
 /// Where to ask a server that listens on `listen`: an address that can be connected to.
 pub fn url_of(listen: SocketAddr) -> String {
@@ -31,8 +30,8 @@ pub fn url_of(listen: SocketAddr) -> String {
 pub fn run(url: &str, as_json: bool) -> Result<(), Failure> {
     let host = host_of(url)?;
     let answer = ask(&host).with_context(|| format!("ask {url}"))?;
-    let (status, body) = read(&answer).with_context(|| format!("understand the answer of {url}"))?;
-    let document: serde_json::Value = serde_json::from_str(body).context("read the health document")?;
+    let Answer { status, body } = answer;
+    let document: serde_json::Value = serde_json::from_str(&body).context("read the health document")?;
     if as_json {
         println!("{document}");
     } else {
@@ -55,23 +54,12 @@ fn host_of(url: &str) -> Result<String, Failure> {
     Ok(if has_port { host.to_owned() } else { format!("{host}:80") })
 }
 
-fn ask(host: &str) -> anyhow::Result<String> {
+fn ask(host: &str) -> anyhow::Result<Answer> {
     let address = host.to_socket_addrs()?.next().context("the name has no address")?;
-    let mut stream = TcpStream::connect_timeout(&address, WAIT_MAX)?;
+    let stream = TcpStream::connect_timeout(&address, WAIT_MAX)?;
     stream.set_read_timeout(Some(WAIT_MAX))?;
     stream.set_write_timeout(Some(WAIT_MAX))?;
-    write!(stream, "GET /health/ready HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.take(ANSWER_BYTES_MAX).read_to_string(&mut answer)?;
-    Ok(answer)
-}
-
-/// Status and body of an answer that ends with its connection.
-fn read(answer: &str) -> anyhow::Result<(u16, &str)> {
-    let (head, body) = answer.split_once("\r\n\r\n").context("the answer has no end of its head")?;
-    let status =
-        head.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)).context("this is not HTTP/1.1")?;
-    Ok((status.parse().context("the status is not a number")?, body))
+    plain_http::ask(stream, host, "GET", "/health/ready", None)
 }
 
 #[cfg(test)]
@@ -92,13 +80,6 @@ mod tests {
         for url in ["localhost:3000", "https://localhost", "http://", "http://a/b", "http://a b"] {
             assert_eq!(host_of(url).unwrap_err().exit, Exit::Usage, "{url}");
         }
-    }
-
-    #[test]
-    fn answer_is_read() {
-        assert_eq!(read("HTTP/1.1 503 Service Unavailable\r\nA: b\r\n\r\n{}").unwrap(), (503, "{}"));
-        assert!(read("HTTP/1.1 200 OK").is_err());
-        assert!(read("SSH-2.0\r\n\r\n").is_err());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! engine. The port comes before the recovery, so that health can be asked while the journal is replayed.
 
 mod bootstrap;
+pub(crate) mod control;
 mod demo;
 pub(crate) mod engine;
 
@@ -17,14 +18,15 @@ use actix_web::rt::{System, spawn};
 use actix_web::{HttpServer, web};
 use anyhow::{Context as _, anyhow};
 use holdfast_actors::Engine;
-use secrecy::{ExposeSecret as _, SecretString};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing_subscriber::EnvFilter;
 
 use crate::auth::password::Passwords;
-use crate::auth::token::{self, Keys};
+use crate::auth::refresh::RefreshTokens;
+use crate::auth::secret::{self, Secrets};
+use crate::auth::token::Keys;
 use crate::cli::Failure;
 use crate::config::{LogFormat, Settings};
 use crate::http::address::TrustedProxies;
@@ -66,9 +68,10 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     // Before anything can be interrupted: a signal during the start must not be lost.
     let mut signals = Signals::listen().context("listen for signals")?;
     let folder = engine::lock(&settings.data_dir)?;
-    let secret =
-        token::secret(settings.jwt_secret.as_ref(), &settings.data_dir).map_err(anyhow::Error::from)?;
-    let shared = share(&settings, &secret);
+    let secrets =
+        secret::load(settings.jwt_secret.as_ref(), settings.jwt_secret_previous.as_ref(), &settings.data_dir)
+            .map_err(anyhow::Error::from)?;
+    let shared = share(&settings, &secrets);
     let (workers, mut started) = mpsc::unbounded_channel();
     let (server, addresses) = bind(&settings, &shared, workers)?;
     let handle = server.handle();
@@ -84,24 +87,30 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     engine::describe(&engine, &shared.health);
     let is_first = shared.engine.set(engine.clone()).is_ok();
     assert!(is_first, "a process has one engine");
+    let control = control::open(&engine, &shared, &settings);
     shared.health.set_readiness(Readiness::Ready);
     announce(&addresses).context("print the address")?;
 
     tokio::select! {
-        () = signals.next() => stop(&shared, &handle, signals, Some(engine)).await,
+        () = signals.next() => {
+            control::close(control, &settings.data_dir).await;
+            stop(&shared, &handle, signals, Some(engine)).await
+        }
         ended = &mut server => Err(ended_early(ended)),
     }
 }
 
-fn share(settings: &Settings, secret: &SecretString) -> Shared {
+fn share(settings: &Settings, secrets: &Secrets) -> Shared {
     // Half the cores at most: a burst of logins must leave the rest to the shop.
     let hashers_max = usize::from(settings.workers).div_ceil(2);
     Shared {
         health: web::Data::new(HealthSource::default()),
         engine: web::Data::default(),
-        keys: web::Data::new(Keys::new(secret)),
+        keys: web::Data::new(Keys::of(secrets)),
         passwords: web::Data::new(Passwords::new(hashers_max)),
-        cursors: web::Data::new(Cursors::new(secret.expose_secret().as_bytes())),
+        cursors: web::Data::new(Cursors::of(secrets)),
+        refresh_tokens: web::Data::new(RefreshTokens::new(secrets)),
+        throttle: web::Data::default(),
         secure_cookies: SecureCookies(settings.secure_cookies),
         protection: Protection {
             limits: web::Data::new(Limits::of(settings)),

@@ -11,11 +11,14 @@ use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue,
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use holdfast_actors::domain::AccountId;
+use holdfast_actors::domain::account::Role;
 
 use super::problem::{Code, Problem};
+use super::shop;
 use super::values::{Id, User};
 use super::verified;
-use crate::auth::token::{Keys, Role};
+use crate::auth::token::Keys;
 
 /// The header that carries a guest's session both ways.
 pub const X_SESSION_ID: HeaderName = HeaderName::from_static("x-session-id");
@@ -136,11 +139,12 @@ impl FromRequest for AdminCaller {
     }
 }
 
-/// The caller with an account, or `None` when no token came.
+/// The caller with an account, or `None` when no token came. What they may do is the account's to say, as it is now:
+/// the token only says who they are.
 ///
 /// # Errors
 ///
-/// `unauthenticated` or `token_expired` for a token that does not hold.
+/// `unauthenticated` or `token_expired` for a token that does not hold; `not_ready` while accounts are not known yet.
 pub fn signed_in(request: &HttpRequest) -> Result<Option<Caller>, Problem> {
     let Some(value) = request.headers().get(AUTHORIZATION) else { return Ok(None) };
     let token = value.to_str().ok().and_then(bearer).ok_or_else(|| {
@@ -148,7 +152,12 @@ pub fn signed_in(request: &HttpRequest) -> Result<Option<Caller>, Problem> {
     })?;
     let keys = request.app_data::<web::Data<Keys>>().expect("the app is built with its keys");
     let verified = verified::once(request, keys, token)?;
-    Ok(Some(match verified.role {
+    let account = AccountId(verified.user.uuid().as_u128());
+    let person = shop::open(request)?.person(account).ok_or_else(|| {
+        Problem::new(Code::Unauthenticated, "The access token is of an account that does not exist.")
+            .of_bad_token()
+    })?;
+    Ok(Some(match person.role {
         Role::Admin => Caller::Admin(verified.user),
         Role::Customer => Caller::Customer(verified.user),
     }))

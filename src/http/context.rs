@@ -25,6 +25,30 @@ pub fn of_write(request: &HttpRequest, caller: &Caller, body: &impl Serialize) -
     Ok(Context { request_id: request_id(), actor: actor(caller), key })
 }
 
+/// The context of a write by somebody without an account or a session, whose keys are told from others' by `name`.
+///
+/// # Errors
+///
+/// `malformed_request` for a malformed key.
+pub fn of_stranger(
+    request: &HttpRequest,
+    actor: Actor,
+    name: &str,
+    body: &impl Serialize,
+) -> Result<Context, Problem> {
+    let key = IdempotencyKey::of(request.headers())?;
+    let key = key.scoped_to("stranger", name).map(|key| RequestKey {
+        key: Key(u128::from_be_bytes(key)),
+        fingerprint: Fingerprint(u128::from_be_bytes(fingerprint(request.method(), request.path(), body))),
+    });
+    Ok(Context { request_id: request_id(), actor, key })
+}
+
+/// The context of what is done without a key.
+pub fn of_server(actor: Actor) -> Context {
+    Context { request_id: request_id(), actor, key: None }
+}
+
 /// Whose things the caller's are: an account's or a session's.
 pub fn owner(caller: &Caller) -> Owner {
     actor(caller).owner()

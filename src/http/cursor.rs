@@ -4,10 +4,15 @@
 //! payload, so that a cursor of one list or sort order is refused by another. It guards against mistakes and
 //! guessing; a payload holds nothing the caller may not know.
 
+use std::sync::RwLock;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use secrecy::ExposeSecret as _;
+
 use super::problem::{Code, Problem};
+use crate::auth::secret::Secrets;
 
 const VERSION: u8 = 1;
 const CHECK_BYTES: usize = 8;
@@ -17,21 +22,43 @@ const CURSOR_CHARACTERS_MAX: usize = 1024;
 
 /// Makes and reads cursors.
 pub struct Cursors {
-    key: [u8; blake3::KEY_LEN],
+    /// The first makes cursors; those of earlier secrets are still read.
+    keys: RwLock<Vec<Key>>,
 }
+
+type Key = [u8; blake3::KEY_LEN];
 
 impl Cursors {
     /// `secret` is the server's; cursors outlive a restart as long as it does.
     pub fn new(secret: &[u8]) -> Self {
-        Self { key: blake3::derive_key("holdfast 2026 list cursors v1", secret) }
+        Self { keys: RwLock::new(vec![key(secret)]) }
+    }
+
+    /// The same with earlier secrets, whose cursors are read as well.
+    pub fn of(secrets: &Secrets) -> Self {
+        Self { keys: RwLock::new(keys(secrets)) }
+    }
+
+    /// From now on uses these.
+    ///
+    /// # Panics
+    ///
+    /// Never: nothing panics while it holds the lock.
+    pub fn replace(&self, secrets: &Secrets) {
+        *self.keys.write().expect("nothing panics while it holds the keys") = keys(secrets);
     }
 
     /// The cursor with this payload; `list` names the list and its order, such as `products?sort=price`.
+    ///
+    /// # Panics
+    ///
+    /// Never: nothing panics while it holds the lock.
     pub fn encode(&self, list: &str, payload: &[u8]) -> String {
+        let keys = self.keys.read().expect("nothing panics while it holds the keys");
         let mut bytes = Vec::with_capacity(1 + payload.len() + CHECK_BYTES);
         bytes.push(VERSION);
         bytes.extend_from_slice(payload);
-        bytes.extend_from_slice(&self.check(list, payload));
+        bytes.extend_from_slice(&check(&keys[0], list, payload));
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
@@ -53,24 +80,33 @@ impl Cursors {
         let mut bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
         let (body, check) = bytes.split_last_chunk::<CHECK_BYTES>()?;
         let (&version, payload) = body.split_first()?;
-        let is_ours = version == VERSION && self.check(list, payload) == *check;
-        if !is_ours {
+        let keys = self.keys.read().expect("nothing panics while it holds the keys");
+        let is_made_with = |key: &Key| self::check(key, list, payload) == *check;
+        if version != VERSION || !keys.iter().any(is_made_with) {
             return None;
         }
         bytes.truncate(bytes.len() - CHECK_BYTES);
         bytes.remove(0);
         Some(bytes)
     }
+}
 
-    fn check(&self, list: &str, payload: &[u8]) -> [u8; CHECK_BYTES] {
-        let mut hasher = blake3::Hasher::new_keyed(&self.key);
-        hasher.update(&[VERSION]);
-        // The length first: else `ab` + `c` and `a` + `bc` would be the same.
-        hasher.update(&list.len().to_le_bytes());
-        hasher.update(list.as_bytes());
-        hasher.update(payload);
-        let mut check = [0; CHECK_BYTES];
-        hasher.finalize_xof().fill(&mut check);
-        check
-    }
+fn key(secret: &[u8]) -> Key {
+    blake3::derive_key("holdfast 2026 list cursors v1", secret)
+}
+
+fn keys(secrets: &Secrets) -> Vec<Key> {
+    secrets.all().map(|secret| key(secret.expose_secret().as_bytes())).collect()
+}
+
+fn check(key: &Key, list: &str, payload: &[u8]) -> [u8; CHECK_BYTES] {
+    let mut hasher = blake3::Hasher::new_keyed(key);
+    hasher.update(&[VERSION]);
+    // The length first: else `ab` + `c` and `a` + `bc` would be the same.
+    hasher.update(&list.len().to_le_bytes());
+    hasher.update(list.as_bytes());
+    hasher.update(payload);
+    let mut check = [0; CHECK_BYTES];
+    hasher.finalize_xof().fill(&mut check);
+    check
 }

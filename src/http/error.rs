@@ -14,7 +14,9 @@ impl From<token::Rejected> for Problem {
         match rejected {
             token::Rejected::Expired => Self::new(Code::TokenExpired, "The access token has expired."),
             // Which check failed helps only somebody who is forging one.
-            token::Rejected::Invalid => Self::new(Code::Unauthenticated, "The access token is not valid."),
+            token::Rejected::Invalid => {
+                Self::new(Code::Unauthenticated, "The access token is not valid.").of_bad_token()
+            }
         }
     }
 }

@@ -50,8 +50,13 @@ impl IdempotencyKey {
 
     /// The key's hash, different for every caller: nobody can replay another's answer.
     pub fn scoped(&self, caller: &Caller) -> Option<Hash> {
-        let key = self.0.as_deref()?;
         let (kind, name) = caller.scope();
+        self.scoped_to(kind, &name)
+    }
+
+    /// The same for whoever is told from others by kind and name.
+    pub fn scoped_to(&self, kind: &str, name: &str) -> Option<Hash> {
+        let key = self.0.as_deref()?;
         Some(hash(&[kind.as_bytes(), name.as_bytes(), key.as_bytes()]))
     }
 }

@@ -22,8 +22,8 @@ use utoipa::OpenApi;
 
 use super::problem::{Code, FieldError, LineProblem};
 use super::{
-    answer, caller, cart, health, inventory, login, movements, orders, products, purchase, query,
-    reservations, values,
+    answer, caller, cart, health, inventory, movements, orders, products, purchase, query, reservations,
+    values,
 };
 
 /// Letters of the document's hash that are its tag.
@@ -50,7 +50,6 @@ const TAG_LETTERS: usize = 32;
         (name = "Operation", description = "How the server is."),
     ),
     paths(
-        login::login,
         products::list::list, products::create, products::read, products::patch, products::delete,
         purchase::purchase,
         inventory::read, inventory::adjust, inventory::count, inventory::batch::create, movements::list,

@@ -189,6 +189,7 @@ struct Parts {
     retry_after_seconds: u32,
     /// Absent: the status of the code.
     status: Option<StatusCode>,
+    is_of_bad_token: bool,
 }
 
 impl Problem {
@@ -202,6 +203,7 @@ impl Problem {
             extension: Vec::new(),
             retry_after_seconds: RETRY_AFTER_SECONDS_DEFAULT,
             status: None,
+            is_of_bad_token: code == Code::TokenExpired,
         }))
     }
 
@@ -252,6 +254,13 @@ impl Problem {
         self
     }
 
+    /// Says that a token came and is not good, as RFC 6750 has it.
+    #[must_use]
+    pub fn of_bad_token(mut self) -> Self {
+        self.0.is_of_bad_token = true;
+        self
+    }
+
     /// The stable reason.
     pub fn code(&self) -> Code {
         self.0.code
@@ -286,7 +295,9 @@ impl Problem {
                 builder.force_close();
             }
             401 => {
-                builder.insert_header((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
+                let challenge =
+                    if self.0.is_of_bad_token { "Bearer error=\"invalid_token\"" } else { "Bearer" };
+                builder.insert_header((WWW_AUTHENTICATE, HeaderValue::from_static(challenge)));
             }
             429 | 503 => {
                 builder.insert_header((RETRY_AFTER, HeaderValue::from(self.0.retry_after_seconds)));

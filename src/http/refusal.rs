@@ -8,7 +8,7 @@ mod lines;
 use std::borrow::Cow;
 
 use holdfast_actors::domain::product::{LimitKind, Refusal, Short, VARIANTS_EVER_MAX};
-use holdfast_actors::domain::{ProductId, Sku, Units, price, saga};
+use holdfast_actors::domain::{ProductId, Sku, Units, account, price, saga};
 use holdfast_actors::{Engine, Failure, Overload, Refused};
 
 use super::lines::Line;
@@ -36,6 +36,7 @@ pub fn problem(failure: &Failure, engine: &Engine, asked: Asked<'_>) -> Problem 
             Refused::Owner(refusal) => by_owner(refusal, engine, asked),
             Refused::Prices(refusal) => by_prices(refusal),
             Refused::Category(refusal) => categories::problem(refusal),
+            Refused::Account(refusal) => by_accounts(*refusal),
         },
         Failure::NotFound => Problem::new(Code::NotFound, "There is no such thing here."),
         Failure::UnknownSkus(skus) => unknown_skus(skus, asked),
@@ -181,6 +182,19 @@ fn stock_fixed(indexes: &[usize]) -> Problem {
             let field = |index: &usize| format!("variants[{index}].initial_stock");
             Problem::invalid(indexes.iter().map(|index| error(field(index))).collect())
         }
+    }
+}
+
+fn by_accounts(refusal: account::Refusal) -> Problem {
+    match refusal {
+        account::Refusal::EmailTaken => {
+            Problem::new(Code::EmailTaken, "An account has this email address already.")
+        }
+        account::Refusal::NotFound => Problem::new(Code::NotFound, "There is no such account."),
+        account::Refusal::LastAdmin => {
+            Problem::new(Code::InvalidState, "It is the last admin; make another one first.")
+        }
+        account::Refusal::VersionMismatch { actual, .. } => version_mismatch(actual),
     }
 }
 

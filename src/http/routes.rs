@@ -21,9 +21,13 @@ use super::problem::{Code, Problem};
 use super::reservations::{self, batch};
 use super::shop::EngineSlot;
 use super::{
-    cart, categories, inventory, login, movements, openapi, orders, prices, products, purchase, variants,
+    auth, cart, categories, inventory, movements, openapi, orders, prices, products, purchase, users,
+    variants,
 };
 use crate::auth::password::Passwords;
+use crate::auth::refresh::RefreshTokens;
+use crate::auth::secret::Secrets;
+use crate::auth::throttle::Throttle;
 use crate::auth::token::Keys;
 use crate::config::Origins;
 
@@ -36,6 +40,10 @@ pub struct Shared {
     pub keys: web::Data<Keys>,
     /// Hashes and verifies passwords.
     pub passwords: web::Data<Passwords>,
+    /// Makes refresh tokens.
+    pub refresh_tokens: web::Data<RefreshTokens>,
+    /// Counts failed logins.
+    pub throttle: web::Data<Throttle>,
     /// Makes and reads cursors.
     pub cursors: web::Data<Cursors>,
     /// The engine, once it has recovered.
@@ -57,6 +65,15 @@ pub struct Protection {
     pub cors_origins: Origins,
 }
 
+impl Shared {
+    /// From now on signs with the current one of these, and believes the earlier ones as well.
+    pub fn use_secrets(&self, secrets: &Secrets) {
+        self.keys.replace(secrets);
+        self.cursors.replace(secrets);
+        self.refresh_tokens.replace(secrets);
+    }
+}
+
 /// The app of one worker; `more` adds what needs the engine, or a test's own routes.
 pub fn app<F: FnOnce(&mut web::ServiceConfig)>(
     shared: &Shared,
@@ -76,6 +93,8 @@ pub fn app<F: FnOnce(&mut web::ServiceConfig)>(
         .app_data(shared.health.clone())
         .app_data(shared.keys.clone())
         .app_data(shared.passwords.clone())
+        .app_data(shared.refresh_tokens.clone())
+        .app_data(shared.throttle.clone())
         .app_data(shared.cursors.clone())
         .app_data(shared.engine.clone())
         .app_data(shared.secure_cookies)
@@ -115,7 +134,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(at("/api/v1/inventory/{sku}/adjustments").route(web::post().to(inventory::adjust)))
         .service(at("/api/v1/inventory/{sku}/counts").route(web::post().to(inventory::count)))
         .service(readable("/api/v1/inventory/{sku}/movements", movements::list))
-        .service(at("/api/v1/auth/login").route(web::post().to(login::login)))
+        .configure(people)
         .service(readable("/api/v1/health", health::api))
         .service(readable("/health/live", health::live))
         .service(readable("/health/ready", health::ready))
@@ -124,6 +143,17 @@ pub fn configure(config: &mut web::ServiceConfig) {
     config
         .service(readable("/docs", super::docs::redirect))
         .service(readable("/docs/{file:.*}", super::docs::file));
+}
+
+fn people(config: &mut web::ServiceConfig) {
+    config
+        .service(at("/api/v1/auth/register").route(web::post().to(auth::register)))
+        .service(at("/api/v1/auth/login").route(web::post().to(auth::login)))
+        .service(at("/api/v1/auth/refresh").route(web::post().to(auth::refresh)))
+        .service(at("/api/v1/auth/logout").route(web::post().to(auth::logout)))
+        .service(readable("/api/v1/auth/me", auth::me))
+        .service(readable("/api/v1/users", users::list))
+        .service(readable("/api/v1/users/{id}", users::read).route(web::patch().to(users::patch)));
 }
 
 fn carts(config: &mut web::ServiceConfig) {

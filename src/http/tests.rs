@@ -21,8 +21,11 @@ use super::query::{Limit, Query};
 use super::routes::{Protection, Shared, app};
 use super::values::{Id, Product, Sku, Text, Units, User};
 use crate::auth::password::Passwords;
+use crate::auth::refresh::RefreshTokens;
+use crate::auth::secret::Secrets;
 use crate::auth::token::{Keys, Role};
 
+mod accounts;
 mod bodies;
 mod callers;
 mod idempotency;
@@ -156,6 +159,8 @@ pub(super) fn shared() -> Shared {
         health: web::Data::new(health),
         keys: web::Data::new(Keys::new(&secret)),
         passwords: web::Data::new(Passwords::new(1)),
+        refresh_tokens: web::Data::new(RefreshTokens::new(&Secrets::only(secret.clone()))),
+        throttle: web::Data::default(),
         cursors: web::Data::new(Cursors::new(b"a secret")),
         engine: web::Data::default(),
         secure_cookies: SecureCookies(false),

@@ -104,7 +104,7 @@ async fn customer_may_buy_and_so_may_an_admin() {
 }
 
 fn with_admin(folder: &Folder) -> Server {
-    let mut serve = folder.serve();
+    let mut serve = folder.serve_empty();
     serve.env("HOLDFAST_ADMIN_EMAIL", EMAIL).env("HOLDFAST_ADMIN_PASSWORD", PASSWORD);
     Server::start(serve)
 }
@@ -130,7 +130,7 @@ async fn first_admin_logs_in_with_a_token_that_works() {
     drop(server);
 
     // With an admin there already, the settings make no second one and change no password.
-    let mut serve = folder.serve();
+    let mut serve = folder.serve_empty();
     serve
         .env("HOLDFAST_ADMIN_EMAIL", "other@example.test")
         .env("HOLDFAST_ADMIN_PASSWORD", "another password");

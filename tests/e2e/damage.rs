@@ -14,12 +14,13 @@ const FLIPS: u64 = 24;
 struct Original {
     folder: Folder,
     orders: Vec<String>,
+    /// Of the admin.
+    token: String,
 }
 
 async fn original() -> Original {
     let folder = Folder::new();
-    let server = folder.start();
-    let shop = Shop::of(&server);
+    let (server, shop) = Shop::new(&folder).await;
     let hot = shop.product("HOT", 10_000).await;
     let mut orders = Vec::new();
     for _ in 0..PURCHASES {
@@ -27,7 +28,7 @@ async fn original() -> Original {
         orders.push(sold.body["order_id"].as_str().expect("it is an id").to_owned());
     }
     server.kill();
-    Original { folder, orders }
+    Original { folder, orders, token: shop.admin }
 }
 
 fn copy(original: &Folder) -> Folder {
@@ -43,7 +44,8 @@ fn copy_folder(source: &Path, target: &Path) {
         let path = target.join(entry.file_name());
         if entry.path().is_dir() {
             copy_folder(&entry.path(), &path);
-        } else {
+        } else if entry.path().is_file() {
+            // Not the control socket.
             fs::copy(entry.path(), path).expect("it can be copied");
         }
     }
@@ -80,9 +82,9 @@ async fn fate(original: &Original, what: &str, damage: impl Fn(&Path)) -> Fate {
         assert_eq!(stat.code(), Some(4), "{what}: stat does not make it look well: {}", stat.stderr);
         expect_unchanged();
     }
-    match Server::try_start(folder.serve()) {
+    match Server::try_start(folder.serve_empty()) {
         Ok(server) => {
-            expect_whole(&Shop::of(&server), &original.orders, what).await;
+            expect_whole(&original.shop(&server), &original.orders, what).await;
             assert_eq!(verified.code(), Some(0), "{what}: it starts, so it verifies: {}", verified.stderr);
             Fate::Whole
         }
@@ -115,6 +117,11 @@ fn open(path: &Path) -> fs::File {
 }
 
 impl Original {
+    /// A copy that is served, as the admin sees it.
+    fn shop(&self, server: &Server) -> Shop {
+        Shop { admin: self.token.clone(), ..Shop::of(server) }
+    }
+
     /// Up to where something is written; behind it the file may go on with zeros.
     fn written(&self) -> u64 {
         let bytes = fs::read(self.folder.data().join("journal/db")).expect("it is there");
@@ -173,8 +180,8 @@ async fn missing_data_file_is_not_an_empty_shop() {
     for name in ["journal/db", "journal/conf"] {
         let copy = copy(&original.folder);
         fs::remove_file(copy.data().join(name)).expect("it is there");
-        match Server::try_start(copy.serve()) {
-            Ok(server) => expect_whole(&Shop::of(&server), &original.orders, name).await,
+        match Server::try_start(copy.serve_empty()) {
+            Ok(server) => expect_whole(&original.shop(&server), &original.orders, name).await,
             Err(ended) => assert_eq!(ended.code(), Some(1), "{name}: {}", ended.stderr),
         }
     }

@@ -62,7 +62,7 @@ impl SmallDisk {
     fn mount(path: &Path) -> Option<Self> {
         fs::create_dir_all(path).expect("it can be made");
         let mounted =
-            Command::new("mount").args(["-t", "tmpfs", "-o", "size=24m", "tmpfs"]).arg(path).output();
+            Command::new("mount").args(["-t", "tmpfs", "-o", "size=48m", "tmpfs"]).arg(path).output();
         let is_mounted = mounted.is_ok_and(|mounted| mounted.status.success());
         is_mounted.then(|| Self { path: path.to_owned() })
     }
@@ -102,6 +102,7 @@ async fn full_disk_stops_the_server_and_loses_nothing_that_was_answered() {
         );
         return;
     };
+    folder.move_in();
     let start =
         || Server::start(folder.command(&["serve", "--listen", "127.0.0.1:0", "--disk-reserve-bytes", "0"]));
     let server = start();
@@ -133,10 +134,11 @@ async fn full_disk_stops_the_server_and_loses_nothing_that_was_answered() {
 #[tokio::test]
 async fn file_that_may_not_grow_stops_the_server_and_loses_nothing_that_was_answered() {
     let folder = Folder::new();
+    folder.move_in();
     let limited = || {
         let mut shell = Command::new("sh");
-        // In blocks of 512 bytes; without the signal, writing beyond is an error like any other.
-        let line = "trap '' XFSZ; ulimit -f 2048; exec \"$0\" serve --listen 127.0.0.1:0";
+        // In blocks of 512 bytes, 8 MiB of which a store takes when it is opened again; without the signal, writing beyond is an error like any other.
+        let line = "trap '' XFSZ; ulimit -f 18432; exec \"$0\" serve --listen 127.0.0.1:0";
         shell.args(["-c", line, env!("CARGO_BIN_EXE_holdfast")]);
         folder.prepare(&mut shell);
         Server::start(shell)

@@ -25,6 +25,7 @@ enum Call {
 }
 
 fn traced(folder: &Folder, trace: &Path) -> Server {
+    folder.move_in();
     let mut strace = Command::new("strace");
     // `-D`: the process started here becomes the server, so that it can be ended by its own id.
     strace.args(["-D", "-f", "-y", "-s", "32", "-o"]).arg(trace);

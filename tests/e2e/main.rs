@@ -7,6 +7,7 @@ mod server;
 
 mod buyers;
 mod client;
+mod people;
 mod person;
 mod raw;
 mod shop;
@@ -38,8 +39,11 @@ mod price_rules;
 mod prices;
 mod reservations;
 
+mod accounts;
+mod admin_cli;
 mod callers;
 mod problems;
+mod sessions;
 mod validation;
 
 mod browsers;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::client::Answer;
+use crate::client::{Answer, Client};
 use crate::person::Person;
 use crate::server::{Folder, Server};
 use crate::shop::Shop;
@@ -10,11 +10,13 @@ use crate::shop::Shop;
 const EMAIL: &str = "buyer@example.test";
 const PASSWORD: &str = "correct horse battery";
 
-/// A server with somebody who can log in: the first admin is the only one yet, and buys like everybody.
-fn with_account(folder: &Folder) -> Server {
-    let mut serve = folder.serve();
-    serve.env("HOLDFAST_ADMIN_EMAIL", EMAIL).env("HOLDFAST_ADMIN_PASSWORD", PASSWORD);
-    Server::start(serve)
+/// A server with a customer who can log in.
+async fn with_account(folder: &Folder) -> Server {
+    let server = folder.start();
+    let body = json!({ "email": EMAIL, "password": PASSWORD });
+    let made = Client::of(&server).post("/auth/register", &body).send().await;
+    assert!([201, 409].contains(&made.status), "made, or there since before a restart: {}", made.text);
+    server
 }
 
 async fn log_in(shop: &Shop, header: &str, session: &str, password: &str) -> Answer {
@@ -42,7 +44,7 @@ fn active(sku: &str, quantity: u64) -> (String, u64, Value) {
 #[tokio::test]
 async fn cart_of_the_session_becomes_the_customers_by_header_or_by_cookie() {
     let folder = Folder::new();
-    let server = with_account(&folder);
+    let server = with_account(&folder).await;
     let shop = Shop::of(&server);
     shop.product("MUG", 5).await;
     shop.product("CUP", 5).await;
@@ -93,7 +95,7 @@ async fn cart_of_the_session_becomes_the_customers_by_header_or_by_cookie() {
 #[tokio::test]
 async fn merged_cart_outlives_kill_minus_9() {
     let folder = Folder::new();
-    let server = with_account(&folder);
+    let server = with_account(&folder).await;
     let shop = Shop::of(&server);
     shop.product("MUG", 5).await;
     Person::guest(&shop, 1).add("MUG", 2).await;
@@ -111,7 +113,7 @@ async fn merged_cart_outlives_kill_minus_9() {
 #[tokio::test]
 async fn guest_goes_on_with_a_new_cart_after_the_merge() {
     let folder = Folder::new();
-    let server = with_account(&folder);
+    let server = with_account(&folder).await;
     let shop = Shop::of(&server);
     shop.product("MUG", 5).await;
     let guest = Person::guest(&shop, 1);

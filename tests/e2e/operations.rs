@@ -30,7 +30,7 @@ fn folder_in_use_is_refused_and_its_holder_named() {
     let folder = Folder::new();
     let server = folder.start();
     let pid = server.pid().to_string();
-    let second = refused(folder.serve()).expect_code(5);
+    let second = refused(folder.serve_empty()).expect_code(5);
     expect_said(&second, &[&pid, "holdfast serve", "in use"]);
     for command in ["verify", "stat"] {
         expect_said(&folder.run(&["journal", command]).expect_code(5), &[&pid]);
@@ -57,7 +57,7 @@ fn setting_that_does_not_exist_is_a_usage_error_that_names_the_nearest() {
     refused(folder.command(&["serf"])).expect_code(2);
     folder.run(&[]).expect_code(2);
 
-    let mut serve = folder.serve();
+    let mut serve = folder.serve_empty();
     serve.env("HOLDFAST_SHARD", "2");
     expect_said(&refused(serve).expect_code(2), &["HOLDFAST_SHARD", "HOLDFAST_SHARDS"]);
 
@@ -144,7 +144,7 @@ async fn demo_is_made_and_printed_once_and_its_people_can_log_in() {
 async fn signing_secret_is_made_once_and_is_the_owners_alone() {
     let folder = Folder::new();
     let without_secret = || {
-        let mut serve = folder.serve();
+        let mut serve = folder.serve_empty();
         serve.env_remove("JWT_SECRET").env("HOLDFAST_ADMIN_EMAIL", "a@b.test");
         serve.env("HOLDFAST_ADMIN_PASSWORD", "correct horse");
         serve
@@ -194,14 +194,18 @@ async fn journal_commands_tell_what_is_there() {
         serde_json::from_str(&ended.stdout).expect("stdout is one JSON document")
     };
     let stat = told(&["journal", "stat", "--json"]);
-    assert_eq!((&stat["records"], &stat["partitions"]), (&json!(6), &json!(16)), "{stat}");
+    assert_eq!(
+        (&stat["records"], &stat["partitions"]),
+        (&json!(7), &json!(16)),
+        "the people and six more: {stat}"
+    );
     for figure in ["batches", "frame_bytes", "disk_bytes"] {
         assert!(stat[figure].as_u64().is_some_and(|figure| figure > 0), "{figure}: {stat}");
     }
     crate::client::expect_moment(&stat["first_at"]);
     crate::client::expect_moment(&stat["last_at"]);
     let verified = told(&["journal", "verify", "--json"]);
-    assert_eq!((&verified["records"], &verified["products"]), (&json!(6), &json!(1)), "{verified}");
+    assert_eq!((&verified["records"], &verified["products"]), (&json!(7), &json!(1)), "{verified}");
     assert_eq!(
         (&verified["idempotency_keys"], &verified["torn_tail"]),
         (&json!(1), &Value::Null),

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::tokens;
+use crate::{people, tokens};
 
 /// Nothing that a test waits for takes this long on a machine that works.
 pub(crate) const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -38,6 +38,11 @@ impl Folder {
         self.parent().join("data")
     }
 
+    /// Has the usual people in a shop that was never served.
+    pub(crate) fn move_in(&self) {
+        people::move_in(&self.data());
+    }
+
     /// `holdfast` with these arguments, in an environment that says nothing, with a signing secret that is known.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_holdfast"));
@@ -60,7 +65,16 @@ impl Folder {
         command.current_dir(self.parent());
     }
 
+    /// `holdfast serve` for a shop whose admin and customers are there already; see [`people`].
     pub(crate) fn serve(&self) -> Command {
+        if !self.data().exists() {
+            self.move_in();
+        }
+        self.serve_empty()
+    }
+
+    /// The same, without anybody.
+    pub(crate) fn serve_empty(&self) -> Command {
         self.command(&["serve", "--listen", "127.0.0.1:0"])
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Ask, Client};
-use crate::server::Server;
+use crate::server::{Folder, Server};
 use crate::tokens;
 
 /// More pages than any test makes.
@@ -38,6 +38,19 @@ pub(crate) struct Sale {
 impl Shop {
     pub(crate) fn of(server: &Server) -> Self {
         Self { client: Client::of(server), admin: tokens::admin() }
+    }
+
+    /// A new shop whose first admin comes from the settings: its journal was opened by its server alone.
+    pub(crate) async fn new(folder: &Folder) -> (Server, Self) {
+        let (email, password) = ("admin@example.test", "correct horse battery");
+        let mut serve = folder.serve_empty();
+        serve.env("HOLDFAST_ADMIN_EMAIL", email).env("HOLDFAST_ADMIN_PASSWORD", password);
+        let server = Server::start(serve);
+        let client = Client::of(&server);
+        let body = json!({ "email": email, "password": password });
+        let pair = client.post("/auth/login", &body).send().await.expect(200).body;
+        let admin = pair["access_token"].as_str().expect("a login has a token").to_owned();
+        (server, Self { client, admin })
     }
 
     /// Makes a product of one variant.

@@ -9,17 +9,19 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::people;
+
 /// The servers' signing secret.
 pub(crate) const SECRET: &str = "a-secret-of-the-tests-0123456789abcdef";
 
 /// A token of an admin.
 pub(crate) fn admin() -> String {
-    sign(SECRET, 1, Role::Admin)
+    sign(SECRET, people::ADMIN, Role::Admin)
 }
 
 /// A token of a customer; each number is another one.
 pub(crate) fn customer(number: u128) -> String {
-    sign(SECRET, 1_000 + number, Role::Customer)
+    sign(SECRET, people::FIRST_CUSTOMER + number, Role::Customer)
 }
 
 /// An admin's token as another shop would sign it.

@@ -1,5 +1,6 @@
 //! Stored forms of what keyed requests were answered.
 
+use holdfast_domain::account::{Account, FIRST_VERSION};
 use holdfast_domain::cart::CartLine;
 use holdfast_domain::product::{MovementKind, Refusal};
 use holdfast_domain::{CartId, Money, OrderId, ProductId, ReservationId, Timestamp, Units};
@@ -62,6 +63,8 @@ pub enum StoredOutcome {
     Rule(StoredRule),
     /// See [`Outcome::Category`].
     Category(StoredCategory),
+    /// See [`Outcome::Account`]: one that was changed since it was made, and its version.
+    ChangedAccount(StoredAccount, u32),
 }
 
 /// The answer to one of many commands. Not a [`StoredOutcome`]: bytes that hold themselves can be nested as deep as a
@@ -183,7 +186,10 @@ impl StoredOutcome {
             Ok(Outcome::StockChanged(change)) => Self::StockChanged(StoredStockChange::from_domain(change)),
             Ok(Outcome::Product(product)) => Self::Product(StoredProduct::from_domain(product)),
             Ok(Outcome::Deleted) => Self::Deleted,
-            Ok(Outcome::Account(account)) => Self::Account(StoredAccount::from_domain(account)),
+            Ok(Outcome::Account(account)) => match account.version {
+                FIRST_VERSION => Self::Account(StoredAccount::from_domain(account)),
+                version => Self::ChangedAccount(StoredAccount::from_domain(account), version),
+            },
             Ok(Outcome::Each(answers)) => {
                 Self::Each(answers.iter().map(StoredOneOfMany::from_domain).collect())
             }
@@ -209,6 +215,9 @@ impl StoredOutcome {
             Self::Product(product) => Outcome::Product(Box::new(product.into_domain()?)),
             Self::Deleted => Outcome::Deleted,
             Self::Account(account) => Outcome::Account(Box::new(account.into_domain())),
+            Self::ChangedAccount(account, version) => {
+                Outcome::Account(Box::new(Account { version, ..account.into_domain() }))
+            }
             Self::Begun(at) => Outcome::Begun(Timestamp(at)),
             Self::Done | Self::Reservation(_) | Self::OrderMoved(_) => Outcome::Done,
             Self::Order { order, version } => {

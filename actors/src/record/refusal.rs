@@ -1,5 +1,6 @@
 //! Stored forms of a no that a keyed request was answered.
 
+use holdfast_domain::account::Refusal as AccountRefusal;
 use holdfast_domain::product::{LimitKind, Refusal, Short, VariantNo};
 use holdfast_domain::saga::{LineRefusal, Refusal as OwnerRefusal, Why};
 use holdfast_domain::{Money, OrderId, ProductId, Timestamp, Units};
@@ -109,6 +110,21 @@ pub enum StoredRefusal {
     StockFixed(Vec<u32>),
     /// See [`Refusal::TooManyVariants`].
     TooManyVariants(u32),
+    /// By the accounts.
+    Account(StoredAccountRefusal),
+}
+
+/// Stored form.
+#[derive(Serialize, Deserialize)]
+pub enum StoredAccountRefusal {
+    /// See [`AccountRefusal::EmailTaken`].
+    EmailTaken,
+    /// See [`AccountRefusal::NotFound`].
+    NotFound,
+    /// See [`AccountRefusal::LastAdmin`].
+    LastAdmin,
+    /// See [`AccountRefusal::VersionMismatch`].
+    VersionMismatch(u32, u32),
 }
 
 /// Stored form.
@@ -159,6 +175,7 @@ impl StoredRefusal {
             Refused::Owner(refusal) => Self::from_owner(refusal),
             Refused::Prices(refusal) => Self::Prices(StoredPriceRefusal::from_domain(refusal)),
             Refused::Category(refusal) => Self::Category(StoredCategoryRefusal::from_domain(refusal)),
+            Refused::Account(refusal) => Self::Account(StoredAccountRefusal::from_domain(*refusal)),
         }
     }
 
@@ -224,6 +241,7 @@ impl StoredRefusal {
             Self::TooManyVariants(count_max) => {
                 Refusal::TooManyVariants { count_max: domain_index(count_max) }.into()
             }
+            Self::Account(refusal) => Refused::Account(refusal.into_domain()),
         })
     }
 
@@ -282,6 +300,26 @@ impl StoredRefusal {
             OwnerRefusal::VersionMismatch { expected, actual } => {
                 Self::OwnerVersionMismatch(*expected, *actual)
             }
+        }
+    }
+}
+
+impl StoredAccountRefusal {
+    const fn from_domain(refusal: AccountRefusal) -> Self {
+        match refusal {
+            AccountRefusal::EmailTaken => Self::EmailTaken,
+            AccountRefusal::NotFound => Self::NotFound,
+            AccountRefusal::LastAdmin => Self::LastAdmin,
+            AccountRefusal::VersionMismatch { expected, actual } => Self::VersionMismatch(expected, actual),
+        }
+    }
+
+    const fn into_domain(self) -> AccountRefusal {
+        match self {
+            Self::EmailTaken => AccountRefusal::EmailTaken,
+            Self::NotFound => AccountRefusal::NotFound,
+            Self::LastAdmin => AccountRefusal::LastAdmin,
+            Self::VersionMismatch(expected, actual) => AccountRefusal::VersionMismatch { expected, actual },
         }
     }
 }

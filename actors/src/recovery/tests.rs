@@ -1,10 +1,10 @@
 //! Owners' records come back, and what a crash left between owners and products is found.
 
-use holdfast_domain::Owner;
 use holdfast_domain::hold::Ending;
 use holdfast_domain::idempotency::{Fingerprint, Key};
 use holdfast_domain::order::{self, Cancelation, Status};
 use holdfast_domain::product::Command;
+use holdfast_domain::{CategoryId, Owner};
 use holdfast_persistence::{JournalId, MemoryDisk};
 
 use super::*;
@@ -121,4 +121,33 @@ fn keyed_record_without_events_leaves_a_key_and_nothing_else() {
 fn events_of_something_else_are_refused() {
     let found = replayed(&[(0, turn(Entity::Accounts, 0, Events::Cart(Vec::new())))]);
     assert!(matches!(found, Err(Error::Journal(persistence::Error::Visit { .. }))));
+}
+
+/// A record of the categories.
+fn categories(previous: u64, event: category::Event) -> (u16, Turn) {
+    (0, turn(Entity::Categories, previous, Events::Categories(vec![event])))
+}
+
+#[test]
+fn product_in_a_category_that_does_not_exist_breaks_the_law() {
+    let id = CategoryId(9);
+    let listed = || {
+        let (partition, mut turn) = created();
+        let Events::Product(events) = &mut turn.events else { unreachable!("it is a product's") };
+        let Some(product::Event::Created { description, .. }) = events.first_mut() else {
+            unreachable!("it is made first")
+        };
+        Arc::make_mut(description).category_ids = vec![id];
+        (partition, turn)
+    };
+    let description = category::Description { name: "Lamps".into(), slug: "lamps".into(), parent: None };
+    let made = || categories(0, category::Event::Created { id, description: description.clone() });
+    let found = replayed(&[made(), listed()]).expect("it is sound");
+    assert_eq!(found.categories.categories.by_slug("lamps").map(|it| it.id), Some(id));
+    for turns in [vec![listed()], vec![made(), listed(), categories(1, category::Event::Deleted { id })]] {
+        let found = replayed(&turns).map(|found| found.report);
+        assert!(matches!(found, Err(Error::Law { law: "known categories", .. })), "{found:?}");
+    }
+    let gap = replayed(&[made(), categories(7, category::Event::Deleted { id })]).map(|found| found.report);
+    assert!(matches!(gap, Err(Error::Journal(persistence::Error::Visit { .. }))), "{gap:?}");
 }

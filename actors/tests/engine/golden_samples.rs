@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use holdfast_actors::domain::account::{self, Account, Role, Tier};
 use holdfast_actors::domain::hold::{Ending, Hold, State};
 use holdfast_actors::domain::idempotency::{Fingerprint, Key};
 use holdfast_actors::domain::product::{
@@ -33,6 +32,7 @@ macro_rules! names {
     };
 }
 
+mod accounts;
 mod categories;
 mod owners;
 pub(crate) mod prices;
@@ -58,13 +58,6 @@ names!(event_name, EVENTS, Event, {
     Event::VariantAdded { .. } => "event-variant-added",
     Event::VariantDescribed { .. } => "event-variant-described",
     Event::VariantRemoved { .. } => "event-variant-removed",
-});
-
-names!(account_event_name, ACCOUNT_EVENTS, account::Event, {
-    account::Event::Created(Account { role: Role::Admin, tier: Tier::Standard, .. }) => "account-admin",
-    account::Event::Created(Account { tier: Tier::Gold, .. }) => "account-gold",
-    account::Event::Created(Account { tier: Tier::Silver, .. }) => "account-silver",
-    account::Event::Created(Account { role: Role::Customer, tier: Tier::Standard, .. }) => "account-standard",
 });
 
 names!(outcome_name, OUTCOMES, Outcome, {
@@ -147,14 +140,6 @@ pub(crate) fn samples() -> Vec<(String, Turn)> {
     for reason in reasons() {
         all.push((reason_name(&reason).into(), product_turn(vec![adjusted(reason)])));
     }
-    for event in account_events() {
-        let turn = Turn {
-            entity: Entity::Accounts,
-            events: Events::Accounts(vec![event.clone()]),
-            ..product_turn(vec![])
-        };
-        all.push((account_event_name(&event).into(), turn));
-    }
     for (number, outcome) in outcomes().into_iter().enumerate() {
         // The kinds of stock changes share a name.
         let suffix = match &outcome {
@@ -178,6 +163,7 @@ pub(crate) fn samples() -> Vec<(String, Turn)> {
         "key-with-events".into(),
         Turn { events: Events::Product(events()), ..keyed_turn(Ok(sold())) },
     ));
+    all.extend(accounts::samples());
     all.extend(owners::samples());
     all.extend(prices::samples());
     all.extend(categories::samples());
@@ -200,15 +186,15 @@ pub(crate) fn retired() -> Vec<(&'static str, Turn)> {
 pub(crate) fn missing() -> Vec<&'static str> {
     let mut seen: BTreeSet<&'static str> = BTreeSet::new();
     seen.extend(events().iter().chain(&later_events()).chain([&prices::purchased()]).map(event_name));
-    seen.extend(account_events().iter().map(account_event_name));
     seen.extend(outcomes().iter().map(outcome_name));
     seen.extend(refusals().iter().map(refusal_name));
     seen.extend(actors().iter().map(actor_name));
     seen.extend(requests().iter().map(request_name));
     seen.extend(reasons().iter().map(reason_name));
-    let all = [EVENTS, ACCOUNT_EVENTS, OUTCOMES, REFUSALS, ACTORS, REQUESTS, REASONS].concat();
-    all.into_iter()
-        .filter(|name| !seen.contains(name))
+    let all = [EVENTS, OUTCOMES, REFUSALS, ACTORS, REQUESTS, REASONS].concat();
+    let missing = all.into_iter().filter(|name| !seen.contains(name));
+    missing
+        .chain(accounts::missing())
         .chain(owners::missing())
         .chain(prices::missing())
         .chain(categories::missing())
@@ -294,30 +280,6 @@ fn reasons() -> Vec<Reason> {
     vec![Received, Correction, Damaged, Shrinkage, Restock, CycleCount, Other]
 }
 
-fn account_events() -> Vec<account::Event> {
-    let of = |role, tier, name: Option<&str>| {
-        account::Event::Created(Account { name: name.map(Into::into), role, tier, ..account() })
-    };
-    vec![
-        of(Role::Admin, Tier::Standard, Some("Ada")),
-        of(Role::Customer, Tier::Gold, None),
-        of(Role::Customer, Tier::Silver, None),
-        of(Role::Customer, Tier::Standard, None),
-    ]
-}
-
-fn account() -> Account {
-    Account {
-        id: AccountId(0x0192_0000_0000_7000_8000_0000_0000_00dd),
-        email: "ada@example.org".into(),
-        name: None,
-        role: Role::Customer,
-        tier: Tier::Standard,
-        password_hash: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".into(),
-        created_at: AT,
-    }
-}
-
 fn sold() -> Outcome {
     Outcome::Purchased(Purchased {
         order: ORDER,
@@ -337,7 +299,7 @@ fn outcomes() -> Vec<Outcome> {
         changed(MovementKind::Counted, 0, None),
         Outcome::Product(Box::new(facts())),
         Outcome::Deleted,
-        Outcome::Account(Box::new(account())),
+        Outcome::Account(Box::new(accounts::account())),
         Outcome::Done,
         each(),
         Outcome::Begun(AT),

@@ -28,6 +28,7 @@ mod ledger;
 mod history_of_orders;
 
 mod accounts;
+mod sessions;
 
 mod categories;
 

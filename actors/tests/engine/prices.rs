@@ -12,7 +12,7 @@ use holdfast_actors::domain::{
 };
 use holdfast_actors::engine::{NewOrder, Quote, QuoteFor};
 use holdfast_actors::recovery::recover;
-use holdfast_actors::{Answer, Context, Engine, Failure, Refused, Who};
+use holdfast_actors::{Answer, Engine, Failure, Refused, Who};
 
 use crate::common::wants::{BUYER, by, cart_order, new_order, no, wanted};
 use crate::common::{NOW, Shop, context, fresh, fresh_id, keyed, let_others, look, quantity, run, sku};
@@ -423,9 +423,9 @@ async fn customer(shop: &Shop, tier: Tier) -> Owner {
         tier,
         password_hash: "$argon2id$".into(),
         created_at: Timestamp(0),
+        version: 1,
     };
-    let context: Context = context();
-    shop.engine.create_account(context, account).await.expect("the journal runs").expect("the email is free");
+    shop.engine.create_account(&context(), account).await.expect("the email is free");
     Owner::Account(id)
 }
 

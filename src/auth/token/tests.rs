@@ -1,4 +1,4 @@
-//! Forgeries of every known kind, and the life of the secret.
+//! Forgeries of every known kind.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -33,7 +33,7 @@ fn forge(letter: char, header: &Value, claims: &Value) -> String {
 }
 
 fn header(keys: &Keys) -> Value {
-    json!({ "alg": "HS256", "typ": TOKEN_TYPE, "kid": keys.current.id })
+    json!({ "alg": "HS256", "typ": TOKEN_TYPE, "kid": keys.ring.read().unwrap().current.id })
 }
 
 #[test]
@@ -49,10 +49,11 @@ fn token_holds_until_the_moment_it_expires() {
 #[test]
 fn old_key_is_believed_and_a_dropped_one_is_not() {
     let token = Keys::new(&secret_of('a')).sign_at(user(), Role::Admin, NOON);
-    let rotated = Keys::new(&secret_of('b')).with_old(&secret_of('a'));
-    assert!(rotated.verify_at(token.expose_secret(), NOON).is_ok());
-    let forgetful = Keys::new(&secret_of('b'));
-    assert_eq!(forgetful.verify_at(token.expose_secret(), NOON), Err(Rejected::Invalid));
+    let rotated = Secrets { current: secret_of('b'), previous: vec![secret_of('a')] };
+    let keys = Keys::of(&rotated);
+    assert!(keys.verify_at(token.expose_secret(), NOON).is_ok());
+    keys.replace(&Secrets::only(secret_of('b')));
+    assert_eq!(keys.verify_at(token.expose_secret(), NOON), Err(Rejected::Invalid));
 }
 
 #[test]
@@ -110,29 +111,4 @@ fn unsigned_and_garbled_tokens_are_invalid() {
     for token in ["", ".", "..", "a.b.c", "x", &format!("{message}."), &none, &format!("{good}.x"), message] {
         assert_eq!(keys.verify_at(token, NOON), Err(Rejected::Invalid), "{token}");
     }
-}
-
-#[test]
-fn short_configured_secret_is_refused_by_name() {
-    let folder = tempfile::tempdir().unwrap();
-    let error = secret(Some(&"short".into()), folder.path()).unwrap_err();
-    assert_eq!(error.to_string(), "the signing secret from JWT_SECRET has 5 bytes; it needs at least 32");
-}
-
-#[test]
-fn made_secret_is_kept_for_its_owner_alone() {
-    let folder = tempfile::tempdir().unwrap();
-    let data_dir = folder.path().join("data");
-    let first = secret(None, &data_dir).unwrap();
-    let path = data_dir.join(SECRET_FILE);
-    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-    assert_eq!(secret(None, &data_dir).unwrap().expose_secret(), first.expose_secret());
-    assert_eq!(fs::read_dir(&data_dir).unwrap().count(), 1, "nothing else is left behind");
-
-    fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
-    assert!(matches!(secret(None, &data_dir), Err(SecretError::Exposed { mode: 0o640, .. })));
-
-    fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
-    fs::write(&path, "short\n").unwrap();
-    assert!(matches!(secret(None, &data_dir), Err(SecretError::TooShort { bytes: 5, .. })));
 }

@@ -1,12 +1,13 @@
 //! What a new shop starts with: the first admin from the settings, and the demo.
 
-use anyhow::Context as _;
-use holdfast_actors::domain::account::{Account, Role, Tier};
+use anyhow::{Context as _, anyhow};
+use holdfast_actors::domain::account::{self, Account, FIRST_VERSION, Role, Tier};
 use holdfast_actors::domain::{AccountId, Timestamp};
-use holdfast_actors::{Context, Engine};
+use holdfast_actors::{Answer, Context, Engine, Failure as Unmade, Refused};
 use secrecy::SecretString;
 
 use super::demo;
+use crate::auth::email;
 use crate::auth::password::Passwords;
 use crate::cli::Failure;
 use crate::config::Settings;
@@ -18,10 +19,9 @@ use crate::config::Settings;
 ///
 /// The journal stopped, or a password could not be hashed.
 pub(super) async fn fill(engine: &Engine, passwords: &Passwords, settings: &Settings) -> Result<(), Failure> {
-    let was_empty =
-        engine.stats().products == 0 && engine.any_admin().await.context("look for an admin")?.is_none();
+    let was_empty = engine.stats().products == 0 && !has_admin(engine).await?;
     if let (Some(email), Some(password)) = (&settings.admin_email, &settings.admin_password)
-        && engine.any_admin().await.context("look for an admin")?.is_none()
+        && !has_admin(engine).await?
     {
         create(engine, passwords, email, password.clone(), Role::Admin, Tier::Standard).await?;
         tracing::info!("made the first admin, {email}");
@@ -30,6 +30,11 @@ pub(super) async fn fill(engine: &Engine, passwords: &Passwords, settings: &Sett
         demo::fill(engine, passwords).await?;
     }
     Ok(())
+}
+
+async fn has_admin(engine: &Engine) -> Result<bool, Failure> {
+    let admin = engine.any_admin().await;
+    Ok(admin.map_err(|failure| anyhow!("look for an admin: {failure:?}"))?.is_some())
 }
 
 /// Makes an account; one that exists already stays as it is.
@@ -44,16 +49,20 @@ pub(super) async fn create(
     let password_hash = passwords.hash(password).await.context("hash a password")?;
     let account = Account {
         id: AccountId(crate::ids::make().as_u128()),
-        email: email.to_lowercase().into(),
+        email: email::normalized(email).context("an account needs an email address")?.into(),
         name: None,
         role,
         tier,
         password_hash: password_hash.into(),
         created_at: Timestamp::default(),
+        version: FIRST_VERSION,
     };
-    let made = engine.create_account(Context::system(), account).await.context("make an account")?;
-    if made.is_err() {
-        tracing::warn!("the account {email} exists already and stays as it is");
+    match engine.create_account(&Context::system(), account).await {
+        Ok(_made) => Ok(()),
+        Err(Unmade::Refused(Answer { value: Refused::Account(account::Refusal::EmailTaken), .. })) => {
+            tracing::warn!("the account {email} exists already and stays as it is");
+            Ok(())
+        }
+        Err(failure) => Err(anyhow!("make an account: {failure:?}").into()),
     }
-    Ok(())
 }

@@ -27,7 +27,7 @@ const ADMITTED_MAX: usize = 16 * 1024;
 /// # Errors
 ///
 /// [`Exit::Locked`], naming the process that has it.
-pub(super) fn lock(data_dir: &Path) -> Result<Folder, Failure> {
+pub(crate) fn lock(data_dir: &Path) -> Result<Folder, Failure> {
     Folder::open(data_dir).map_err(explain)
 }
 
@@ -36,7 +36,7 @@ pub(super) fn lock(data_dir: &Path) -> Result<Folder, Failure> {
 /// # Errors
 ///
 /// What is wrong with the journal, and what to do.
-pub(super) async fn open(
+pub(crate) async fn open(
     settings: &Settings,
     folder: Folder,
     hosts: Vec<ArbiterHandle>,
@@ -104,7 +104,7 @@ pub(super) fn describe(engine: &Engine, health: &HealthSource) {
 /// # Errors
 ///
 /// The journal failed before.
-pub(super) async fn close(engine: Engine) -> Result<(), Failure> {
+pub(crate) async fn close(engine: Engine) -> Result<(), Failure> {
     let journal = web::block(move || engine.stop().map(drop)).await.context("stop the journal")?;
     Ok(journal.context("stop the journal")?)
 }

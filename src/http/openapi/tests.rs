@@ -12,7 +12,7 @@ use super::{document, text};
 use crate::http::json::{Body, Nothing};
 use crate::http::routes::{PATHS, app};
 use crate::http::tests::shared;
-use crate::http::{cart, inventory, login, orders, products, purchase, reservations};
+use crate::http::{cart, inventory, orders, products, purchase, reservations};
 
 /// Served to people, not to programs.
 const PAGES: [&str; 2] = ["/docs", "/docs/{file:.*}"];
@@ -138,7 +138,6 @@ fn bodies() -> Vec<Described> {
         body::<inventory::Adjustment>("Adjustment", &[]),
         body::<inventory::Count>("Count", &[]),
         body::<inventory::batch::Batch>("InventoryBatch", &[]),
-        body::<login::Login>("Login", &[]),
         body::<cart::Addition>("CartAddition", &[]),
         body::<cart::NewQuantity>("CartQuantity", &[]),
         body::<orders::NewOrderBody>("NewOrder", &[]),

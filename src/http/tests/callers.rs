@@ -1,9 +1,31 @@
 //! Who is calling: sessions, tokens, admins.
 
+use holdfast_actors::Context;
+use holdfast_actors::domain::{AccountId, Timestamp, account};
+
 use super::*;
 
 fn user() -> Id<User> {
     Id::new(Uuid::from_u128(7))
+}
+
+/// The edge of a shop in which the user exists and may do so much.
+async fn shared_with(role: account::Role) -> Shared {
+    let shared = shared();
+    let engine = refusals::engine();
+    let user = account::Account {
+        id: AccountId(user().uuid().as_u128()),
+        email: "ada@example.org".into(),
+        name: None,
+        role,
+        tier: account::Tier::Standard,
+        password_hash: "".into(),
+        created_at: Timestamp(0),
+        version: account::FIRST_VERSION,
+    };
+    engine.create_account(&Context::system(), user).await.expect("the email is free");
+    assert!(shared.engine.set(engine).is_ok());
+    shared
 }
 
 fn bearer(shared: &Shared, role: Role) -> (&'static str, String) {
@@ -73,7 +95,7 @@ async fn ill_formed_session_header_is_malformed_and_an_ill_formed_cookie_is_repl
 
 #[actix_web::test]
 async fn token_decides_alone() {
-    let shared = shared();
+    let shared = shared_with(account::Role::Customer).await;
     let request = buy_without_session()
         .insert_header(bearer(&shared, Role::Customer))
         .insert_header(("x-session-id", "guest-0123456789abcdef"));
@@ -85,22 +107,25 @@ async fn token_decides_alone() {
 #[actix_web::test]
 async fn bad_token_is_refused_even_with_a_good_session() {
     use secrecy::ExposeSecret as _;
-    let shared = shared();
+    let shared = shared_with(account::Role::Customer).await;
     let good = bearer(&shared, Role::Customer).1;
     let expired = shared.keys.sign_at(user(), Role::Customer, 1_700_000_000);
     let forged = Keys::new(&"fedcba9876543210fedcba9876543210".into()).sign(user(), Role::Admin);
-    for (value, code) in [
-        (format!("Bearer {}", expired.expose_secret()), Code::TokenExpired),
-        (format!("Bearer {}", forged.expose_secret()), Code::Unauthenticated),
-        (format!("{good}x"), Code::Unauthenticated),
-        ("Bearer ".to_owned(), Code::Unauthenticated),
-        ("Bearer".to_owned(), Code::Unauthenticated),
-        ("Basic YTpi".to_owned(), Code::Unauthenticated),
-        (String::new(), Code::Unauthenticated),
+    let nobody = shared.keys.sign(Id::new(Uuid::from_u128(8)), Role::Admin);
+    let bad = r#"Bearer error="invalid_token""#;
+    for (value, code, challenge) in [
+        (format!("Bearer {}", expired.expose_secret()), Code::TokenExpired, bad),
+        (format!("Bearer {}", forged.expose_secret()), Code::Unauthenticated, bad),
+        (format!("Bearer {}", nobody.expose_secret()), Code::Unauthenticated, bad),
+        (format!("{good}x"), Code::Unauthenticated, bad),
+        ("Bearer ".to_owned(), Code::Unauthenticated, "Bearer"),
+        ("Bearer".to_owned(), Code::Unauthenticated, "Bearer"),
+        ("Basic YTpi".to_owned(), Code::Unauthenticated, "Bearer"),
+        (String::new(), Code::Unauthenticated, "Bearer"),
     ] {
         let answer = send(&shared, post(r#"{"quantity":1}"#).insert_header(("authorization", value))).await;
         answer.is_problem(code);
-        assert_eq!(answer.header("www-authenticate"), "Bearer");
+        assert_eq!(answer.header("www-authenticate"), challenge);
     }
     let lower_case = good.replace("Bearer", "bearer");
     let answer = send(&shared, buy_without_session().insert_header(("authorization", lower_case))).await;
@@ -109,14 +134,18 @@ async fn bad_token_is_refused_even_with_a_good_session() {
 
 #[actix_web::test]
 async fn only_an_admin_administers() {
-    let shared = shared();
+    let shared = shared_with(account::Role::Customer).await;
     let answer = send(&shared, get("/api/admin")).await;
     answer.is_problem(Code::Unauthenticated);
     assert_eq!(answer.header("set-cookie"), "", "a refusal makes no session");
     let with_session = get("/api/admin").insert_header(("x-session-id", "guest-0123456789abcdef"));
     send(&shared, with_session).await.is_problem(Code::Unauthenticated);
-    let customer = get("/api/admin").insert_header(bearer(&shared, Role::Customer));
-    send(&shared, customer).await.is_problem(Code::Forbidden);
+    for claimed in [Role::Customer, Role::Admin] {
+        // What the token says of the role is for its client; the account decides.
+        let customer = get("/api/admin").insert_header(bearer(&shared, claimed));
+        send(&shared, customer).await.is_problem(Code::Forbidden);
+    }
+    let shared = shared_with(account::Role::Admin).await;
     let admin = send(&shared, get("/api/admin").insert_header(bearer(&shared, Role::Admin))).await;
     assert_eq!(admin.body, json!({ "admin": user().to_string() }));
 }

@@ -16,7 +16,7 @@ use super::super::refusal::{Asked, problem};
 use super::*;
 
 /// An engine that sells nothing.
-fn engine() -> Engine {
+pub(super) fn engine() -> Engine {
     let mut journal = MemoryDisk::new(JournalId([7; 16]), 1).journal();
     let recovered = recovery::recover(&mut journal).unwrap();
     let options = Options {

@@ -1,0 +1,245 @@
+//! `/users`: an admin looks at accounts and says what they may do.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use holdfast_actors::domain::AccountId;
+use holdfast_actors::domain::account::{Account, Change, Role, Tier};
+use holdfast_actors::engine::AccountFilter;
+use holdfast_actors::{Answer, Failure};
+use serde::{Deserialize, Serialize};
+
+use super::auth::Me;
+use super::caller::{AdminCaller, Caller};
+use super::check::Check;
+use super::cursor::Cursors;
+use super::field::{Fault, Field, Value};
+use super::json::{Body, Json};
+use super::page::List;
+use super::position::AtLeast;
+use super::problem::Problem;
+use super::query::{Limit, Query};
+use super::shop::Shop;
+use super::values::{self, Id};
+use super::{answer, context};
+use crate::auth::email;
+
+/// The query of the list.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Filter {
+    role: Option<RoleWord>,
+    tier: Option<TierWord>,
+    email: Option<String>,
+    #[serde(default)]
+    limit: Limit,
+    cursor: Option<String>,
+}
+
+/// What is to be otherwise.
+#[derive(Debug, Serialize)]
+pub struct UserPatch {
+    role: Option<RoleWord>,
+    tier: Option<TierWord>,
+}
+
+/// As it came.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawUserPatch {
+    role: Field<RoleWord>,
+    tier: Field<TierWord>,
+}
+
+/// A role, as a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RoleWord {
+    /// Runs the shop.
+    Admin,
+    /// Buys.
+    Customer,
+}
+
+/// A tier, as a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TierWord {
+    /// Everybody.
+    Standard,
+    /// Better.
+    Silver,
+    /// Best.
+    Gold,
+}
+
+/// An account as an admin sees it.
+#[derive(Serialize)]
+struct View<'a> {
+    #[serde(flatten)]
+    me: Me<'a>,
+    version: u32,
+}
+
+/// Answers a page of accounts, newest first.
+///
+/// # Errors
+///
+/// `malformed_request` for a cursor that is none of this list.
+pub async fn list(
+    engine: Shop,
+    cursors: web::Data<Cursors>,
+    _admin: AdminCaller,
+    filter: Query<Filter>,
+    _at_least: AtLeast,
+) -> Result<HttpResponse, Problem> {
+    let Query(Filter { role, tier, email, limit, cursor }) = filter;
+    let list = List::new(&cursors, format!("users?role={role:?}&tier={tier:?}&email={email:?}"));
+    let before = list.before(cursor.as_deref())?.map(AccountId);
+    let wanted = AccountFilter { role: role.map(Role::from), tier: tier.map(Tier::from) };
+    let found = match &email {
+        Some(email) => one_of(&engine, email, wanted, before).await,
+        None => engine.accounts(wanted, before, limit.get() + 1).await,
+    };
+    Ok(match found {
+        Ok(found) => {
+            let page = list.page(&found, limit.get(), |account| account.id.0, View::of);
+            answer::json(StatusCode::OK, &page)
+        }
+        Err(failure) => answer::refused(failure, &engine, None),
+    })
+}
+
+/// Answers one account.
+///
+/// # Errors
+///
+/// Whatever is wrong with a token.
+pub async fn read(
+    request: HttpRequest,
+    engine: Shop,
+    _admin: AdminCaller,
+    path: web::Path<String>,
+    _at_least: AtLeast,
+) -> Result<HttpResponse, Problem> {
+    let Some(id) = account_id(&path) else { return Ok(answer::refused(Failure::NotFound, &engine, None)) };
+    Ok(match engine.account(id).await {
+        Ok(Some(account)) => answer::unless_unchanged(&request, &account.version.to_string(), || {
+            answer::json(StatusCode::OK, &View::of(&account))
+        }),
+        Ok(None) => answer::refused(Failure::NotFound, &engine, None),
+        Err(failure) => answer::refused(failure, &engine, None),
+    })
+}
+
+/// Changes role and tier, at once: who loses the role of an admin is none from the next request on.
+///
+/// # Errors
+///
+/// `malformed_request` for a malformed key; refusals of the rules are answers.
+pub async fn patch(
+    request: HttpRequest,
+    engine: Shop,
+    admin: AdminCaller,
+    path: web::Path<String>,
+    body: Json<UserPatch>,
+) -> Result<HttpResponse, Problem> {
+    let context = context::of_write(&request, &Caller::Admin(admin.0), &body.0)?;
+    let Some(id) = account_id(&path) else { return Ok(answer::refused(Failure::NotFound, &engine, None)) };
+    let current = match engine.account(id).await {
+        Ok(account) => account.map(|account| account.version),
+        Err(failure) => return Ok(answer::refused(failure, &engine, None)),
+    };
+    // Of several tags in `If-Match` the present one is insisted on; the turn compares it again.
+    let version = answer::version_wanted(&request, current);
+    let change = Change { role: body.role.map(Role::from), tier: body.tier.map(Tier::from) };
+    Ok(match engine.change_account(&context, id, change, version).await {
+        Ok(changed) => respond(&changed),
+        Err(failure) => answer::refused(failure, &engine, None),
+    })
+}
+
+fn respond(changed: &Answer<Account>) -> HttpResponse {
+    let response = answer::json(StatusCode::OK, &View::of(&changed.value));
+    answer::tagged(answer::written(response, changed), &changed.value.version.to_string())
+}
+
+/// The account of an email, if it is on the page.
+async fn one_of(
+    engine: &Shop,
+    email: &str,
+    wanted: AccountFilter,
+    before: Option<AccountId>,
+) -> Result<Vec<Account>, Failure> {
+    let Some(email) = email::normalized(email) else { return Ok(Vec::new()) };
+    let is_wanted = |account: &Account| {
+        wanted.role.is_none_or(|role| account.role == role)
+            && wanted.tier.is_none_or(|tier| account.tier == tier)
+            && before.is_none_or(|before| account.id < before)
+    };
+    Ok(engine.account_by_email(&email).await?.into_iter().filter(is_wanted).collect())
+}
+
+/// The account that a path names; text that is no id names nobody.
+fn account_id(path: &str) -> Option<AccountId> {
+    Id::<values::User>::parse(path).map(|id| AccountId(id.uuid().as_u128()))
+}
+
+impl<'a> View<'a> {
+    fn of(account: &'a Account) -> Self {
+        Self { me: Me::of(account), version: account.version }
+    }
+}
+
+impl Body for UserPatch {
+    type Raw = RawUserPatch;
+
+    fn check(raw: RawUserPatch, check: &mut Check) -> Option<Self> {
+        let role = check.optional("role", raw.role);
+        let tier = check.optional("tier", raw.tier);
+        Some(Self { role: role?, tier: tier? })
+    }
+}
+
+impl Value<'_> for RoleWord {
+    const EXPECTED: &'static str = "a string";
+
+    fn from_text(text: &str) -> Result<Self, Fault> {
+        match text {
+            "admin" => Ok(Self::Admin),
+            "customer" => Ok(Self::Customer),
+            _ => Err(Fault::new("unknown_value", "Must be `admin` or `customer`.")),
+        }
+    }
+}
+
+impl Value<'_> for TierWord {
+    const EXPECTED: &'static str = "a string";
+
+    fn from_text(text: &str) -> Result<Self, Fault> {
+        match text {
+            "standard" => Ok(Self::Standard),
+            "silver" => Ok(Self::Silver),
+            "gold" => Ok(Self::Gold),
+            _ => Err(Fault::new("unknown_value", "Must be `standard`, `silver` or `gold`.")),
+        }
+    }
+}
+
+impl From<RoleWord> for Role {
+    fn from(word: RoleWord) -> Self {
+        match word {
+            RoleWord::Admin => Self::Admin,
+            RoleWord::Customer => Self::Customer,
+        }
+    }
+}
+
+impl From<TierWord> for Tier {
+    fn from(word: TierWord) -> Self {
+        match word {
+            TierWord::Standard => Self::Standard,
+            TierWord::Silver => Self::Silver,
+            TierWord::Gold => Self::Gold,
+        }
+    }
+}
