@@ -3,30 +3,31 @@
 //! Everything a turn needs is on one thread; a turn never waits. The products of a shard, awake or asleep, all
 //! change here and nowhere else.
 
-use std::cell::{Cell, RefCell};
+mod shared;
+
 use std::sync::Arc;
 
 use holdfast_domain::order::Bought;
 use holdfast_domain::price::rule::NAME_BYTES_MAX;
 use holdfast_domain::product::{self, Command, Description, Event, NewProduct, Product, Refusal};
-use holdfast_domain::saga::Books;
 use holdfast_domain::{Item, Owner, ProductId, Timestamp};
-use holdfast_persistence::{Epoch, Partition, PushError, Queue, RecordHeader, Sequence, Ticket};
+use holdfast_persistence::{Partition, Sequence, Ticket};
 
 use crate::Position;
 use crate::card::Card;
-use crate::clock::LogClock;
 use crate::context::Context;
-use crate::directory::{Directory, SkuClaim};
+use crate::directory::SkuClaim;
 use crate::keys::{Kept, KeyGuard};
 use crate::listing::{Listing, Relisting};
 use crate::outcome::{
     Answered, Inventory, Outcome, ProductFacts, Purchased, Refused, StockChange, VariantFacts,
 };
-use crate::pending::{self, Pending};
+use crate::pending::Pending;
 use crate::pricing::Pricing;
-use crate::record::{self, Entity, Events, KeyedOutcome, Turn};
+use crate::record::{Entity, Events, KeyedOutcome, Turn};
 use crate::skus::SkuMoves;
+
+pub(crate) use shared::{PartitionState, TurnContext};
 
 /// How heavy the events of one record may be before a turn of many commands begins another, by [`weight`]: with one
 /// more event on top, a record stays well below `RECORD_BYTES_MAX`.
@@ -106,28 +107,6 @@ struct Entry<'a> {
     key: Option<(KeyGuard, &'a Answered)>,
     position: Position,
     now: Timestamp,
-}
-
-/// What all turns of one shard share. Lives and dies on the shard's thread.
-pub(crate) struct TurnContext {
-    pub(crate) clock: LogClock,
-    pub(crate) epoch: Epoch,
-    pub(crate) queue: Queue,
-    pub(crate) directory: Arc<Directory>,
-    /// By partition; a shard moves its own only.
-    pub(crate) partitions: Box<[PartitionState]>,
-    pub(crate) scratch: RefCell<Vec<u8>>,
-}
-
-/// What one shard knows of one of its partitions.
-#[derive(Debug, Default)]
-pub(crate) struct PartitionState {
-    /// Of the newest record.
-    pub(crate) sequence: Cell<Sequence>,
-    /// Of the newest record: nothing of the partition is younger.
-    pub(crate) ticket: Cell<Ticket>,
-    /// Reservations, orders and carts.
-    pub(crate) books: RefCell<Books>,
 }
 
 impl Live {
@@ -421,45 +400,6 @@ impl Live {
             at: now,
             position,
         }
-    }
-}
-
-impl TurnContext {
-    /// What this shard knows of a partition.
-    pub(crate) fn partition(&self, partition: Partition) -> &PartitionState {
-        &self.partitions[usize::from(partition.0)]
-    }
-
-    /// The place of the next record of a partition.
-    pub(crate) fn next_position(&self, partition: Partition) -> Position {
-        let cell = &self.partition(partition).sequence;
-        let sequence = cell.get().next();
-        cell.set(sequence);
-        Position { partition, sequence }
-    }
-
-    /// Pushes one record to the journal's queue.
-    pub(crate) fn push(&self, position: Position, now: Timestamp, turn: &Turn) -> Ticket {
-        let mut buffer = self.scratch.take();
-        buffer.clear();
-        let buffer = record::encode(turn, buffer);
-        let header = RecordHeader {
-            partition: position.partition,
-            epoch: self.epoch,
-            sequence: position.sequence,
-            time_ms: now.0,
-        };
-        let ticket = match self.queue.push(header, &buffer) {
-            Ok(ticket) => ticket,
-            // The process is about to stop, and nobody hears of this turn.
-            Err(PushError::Failed | PushError::Closed) => pending::never(),
-            Err(error @ (PushError::TooLarge { .. } | PushError::Full { .. })) => {
-                panic!("admission bounds the queue and the rules bound a record: {error}")
-            }
-        };
-        self.scratch.replace(buffer);
-        self.partition(position.partition).ticket.set(ticket);
-        ticket
     }
 }
 

@@ -42,12 +42,23 @@ struct Registration<'a> {
     name: Option<&'a str>,
 }
 
-/// Makes a customer. An email that is taken is told after the same hashing as one that is free.
+/// Makes a customer.
+///
+/// An email that is taken is told after the same hashing as one that is free.
 ///
 /// # Errors
 ///
 /// `malformed_request` for a malformed key; `overloaded` when all hashers are busy; `idempotency_key_reused` for a key
 /// that came with another password.
+#[utoipa::path(
+    post, path = "/api/v1/auth/register", tag = "Accounts", operation_id = "register",
+    security(("nobody" = [])),
+    request_body = body::RawRegister,
+    responses(
+        (status = 201, description = "The account.", body = view::Registered),
+        (status = 409, description = "email_taken"),
+    ),
+)]
 pub async fn register(
     request: HttpRequest,
     engine: Shop,
@@ -81,13 +92,24 @@ pub async fn register(
     Ok(answer::written(answer::json(StatusCode::CREATED, &view), &made))
 }
 
-/// Logs somebody in; what was in the cart of the session that they came with is in theirs before they are answered.
-/// An unknown email takes as long as a wrong password and reads the same.
+/// Logs somebody in.
+///
+/// What was in the cart of the session that they came with is in theirs before they are answered. An unknown email
+/// takes as long as a wrong password and reads the same.
 ///
 /// # Errors
 ///
 /// `invalid_credentials`; `rate_limited` after too many failures; `malformed_request` for a malformed session;
 /// `overloaded` when all hashers are busy; `not_ready` when the journal stopped.
+#[utoipa::path(
+    post, path = "/api/v1/auth/login", tag = "Accounts", operation_id = "login",
+    security(("visitor" = [])),
+    request_body = body::RawLogin,
+    responses(
+        (status = 200, description = "A pair of tokens: the first of a session.", body = Tokens),
+        (status = 401, description = "invalid_credentials"),
+    ),
+)]
 pub async fn login(
     request: HttpRequest,
     engine: Shop,
@@ -129,11 +151,23 @@ pub async fn login(
     })
 }
 
-/// Spends a refresh token for a new pair. With an idempotency key a retry gets the same refresh token again.
+/// Spends a refresh token for a new pair.
+///
+/// With an idempotency key a retry gets the same refresh token again; without one a token that comes again ends its
+/// session.
 ///
 /// # Errors
 ///
 /// `malformed_request` for a malformed key.
+#[utoipa::path(
+    post, path = "/api/v1/auth/refresh", tag = "Accounts", operation_id = "refresh",
+    security(("nobody" = [])),
+    request_body = body::RawTokenBody,
+    responses(
+        (status = 200, description = "A new pair; the token that was sent is spent.", body = Tokens),
+        (status = 401, description = "unauthenticated, token_expired", headers(("Journal-Position"))),
+    ),
+)]
 pub async fn refresh(
     request: HttpRequest,
     engine: Shop,
@@ -171,11 +205,19 @@ pub async fn refresh(
     Ok(answer::written(response, &answer))
 }
 
-/// Ends the session of a refresh token. One that is unknown, or whose session ended before, is as good as logged out.
+/// Ends the session of a refresh token.
+///
+/// One that is unknown, or whose session ended before, is as good as logged out.
 ///
 /// # Errors
 ///
 /// `malformed_request` for a malformed key.
+#[utoipa::path(
+    post, path = "/api/v1/auth/logout", tag = "Accounts", operation_id = "logout",
+    security(("nobody" = [])),
+    request_body = body::RawTokenBody,
+    responses((status = 204, description = "The session is over.")),
+)]
 pub async fn logout(
     request: HttpRequest,
     engine: Shop,
@@ -196,6 +238,14 @@ pub async fn logout(
 /// # Errors
 ///
 /// `unauthenticated` without a token; whatever is wrong with it.
+#[utoipa::path(
+    get, path = "/api/v1/auth/me", tag = "Accounts", operation_id = "get_me",
+    security(("user" = [])),
+    responses(
+        (status = 200, description = "The caller's account.", body = Me),
+        (status = 304, description = "The client has this version."),
+    ),
+)]
 pub async fn me(request: HttpRequest, engine: Shop, _at_least: AtLeast) -> Result<HttpResponse, Problem> {
     let caller = caller::signed_in(&request)?;
     let Some(user) = caller.and_then(|caller| caller.user()) else {

@@ -3,7 +3,7 @@
 //! Reads answer a category with its branch below it; writes answer it alone, as it was made, so that a retry meets
 //! the same answer whatever has grown around it.
 
-mod body;
+pub(super) mod body;
 mod view;
 
 use actix_web::http::StatusCode;
@@ -33,7 +33,9 @@ const TAG_LETTERS: usize = 32;
 #[serde(deny_unknown_fields)]
 pub struct NoFilter {}
 
-#[derive(Serialize)]
+/// The categories at the top, each with all below it.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = CategoryTree)]
 struct Tree<'a> {
     data: Vec<Branch<'a>>,
 }
@@ -43,6 +45,14 @@ struct Tree<'a> {
 /// # Errors
 ///
 /// None but those of the extractors.
+#[utoipa::path(
+    get, path = "/api/v1/categories", tag = "Catalogue", operation_id = "list_categories",
+    security(()),
+    responses(
+        (status = 200, description = "All categories.", body = Tree),
+        (status = 304, description = "The client has this version."),
+    ),
+)]
 pub async fn list(
     request: HttpRequest,
     engine: Shop,
@@ -63,6 +73,15 @@ pub async fn list(
 /// # Errors
 ///
 /// None but those of the extractors.
+#[utoipa::path(
+    get, path = "/api/v1/categories/{id}", tag = "Catalogue", operation_id = "get_category",
+    security(()),
+    params(("id" = String, Path, description = "The category: its slug, or its id.")),
+    responses(
+        (status = 200, description = "The category with all below it.", body = view::Whole),
+        (status = 304, description = "The client has this version."),
+    ),
+)]
 pub async fn read(
     request: HttpRequest,
     engine: Shop,
@@ -88,6 +107,12 @@ pub async fn read(
 /// # Errors
 ///
 /// `malformed_request` for a malformed key; refusals of the rules are answers.
+#[utoipa::path(
+    post, path = "/api/v1/categories", tag = "Catalogue", operation_id = "create_category",
+    security(("admin" = [])),
+    request_body = CategoryBody,
+    responses((status = 201, description = "The category.", body = Plain, headers(("Location")))),
+)]
 pub async fn create(
     request: HttpRequest,
     engine: Shop,
@@ -110,6 +135,16 @@ pub async fn create(
 /// # Errors
 ///
 /// `malformed_request` for a malformed key; refusals of the rules are answers.
+#[utoipa::path(
+    put, path = "/api/v1/categories/{id}", tag = "Catalogue", operation_id = "replace_category",
+    security(("admin" = [])),
+    params(("id" = Id<values::Category>, Path, description = "The category.")),
+    request_body = CategoryBody,
+    responses(
+        (status = 200, description = "The category as it is now.", body = Plain),
+        (status = 412, description = "version_mismatch"),
+    ),
+)]
 pub async fn replace(
     request: HttpRequest,
     engine: Shop,
@@ -134,6 +169,16 @@ pub async fn replace(
 /// # Errors
 ///
 /// `malformed_request` for a malformed key; refusals of the rules are answers.
+#[utoipa::path(
+    delete, path = "/api/v1/categories/{id}", tag = "Catalogue", operation_id = "delete_category",
+    security(("admin" = [])),
+    params(("id" = Id<values::Category>, Path, description = "The category.")),
+    responses(
+        (status = 204, description = "It is gone."),
+        (status = 409, description = "in_use"),
+        (status = 412, description = "version_mismatch"),
+    ),
+)]
 pub async fn delete(
     request: HttpRequest,
     engine: Shop,

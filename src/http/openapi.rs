@@ -22,8 +22,8 @@ use utoipa::OpenApi;
 
 use super::problem::{Code, FieldError, LineProblem};
 use super::{
-    answer, caller, cart, health, inventory, movements, orders, products, purchase, query, reservations,
-    values,
+    answer, auth, caller, cart, categories, health, inventory, movements, orders, prices, products, purchase,
+    query, reservations, users, values, variants,
 };
 
 /// Letters of the document's hash that are its tag.
@@ -50,8 +50,16 @@ const TAG_LETTERS: usize = 32;
         (name = "Operation", description = "How the server is."),
     ),
     paths(
+        auth::register, auth::login, auth::refresh, auth::logout, auth::me,
+        users::list, users::read, users::patch,
+        products::replace::put,
+        variants::create, variants::read, variants::patch, variants::delete,
         products::list::list, products::create, products::read, products::patch, products::delete,
         purchase::purchase,
+        categories::list, categories::create, categories::read, categories::replace, categories::delete,
+        prices::quotes::of_product, prices::quotes::of_lines,
+        prices::rules::list, prices::rules::create, prices::rules::read, prices::rules::change,
+        prices::rules::delete,
         inventory::read, inventory::adjust, inventory::count, inventory::batch::create, movements::list,
         cart::read, cart::clear, cart::add, cart::set, cart::remove,
         orders::list, orders::create, orders::read, orders::pay, orders::confirm, orders::cancel, orders::fulfil,
@@ -65,6 +73,7 @@ const TAG_LETTERS: usize = 32;
     components(schemas(
         values::Sku, values::Id<values::Product>, values::Id<values::Reservation>, values::Id<values::Order>,
         caller::UserId, values::Id<values::Category>, values::Id<values::Rule>,
+        products::list::SortWord, products::list::Include, prices::rules::Sort, prices::rules::Include,
         query::Limit, movements::Kind, orders::StatusWord, reservations::StatusWord, products::StatusWord,
         FieldError, LineProblem, Code,
     )),

@@ -4,8 +4,8 @@
 
 mod body;
 mod moment;
-mod quotes;
-mod rules;
+pub(super) mod quotes;
+pub(super) mod rules;
 pub mod step;
 mod words;
 

@@ -3,7 +3,7 @@
 pub(super) mod body;
 pub(super) mod change;
 pub(super) mod list;
-mod replace;
+pub(super) mod replace;
 
 use std::sync::Arc;
 
@@ -102,6 +102,7 @@ pub async fn read(
     request_body = ProductPatch,
     responses(
         (status = 200, description = "The product as it is now.", body = view::Product),
+        (status = 409, description = "duplicate_sku, in_use, invalid_state, limit_exceeded"),
         (status = 412, description = "version_mismatch"),
     ),
 )]

@@ -9,12 +9,12 @@ use holdfast_actors::{Answer, Failure};
 use serde::{Deserialize, Serialize};
 
 use super::auth::Me;
-use super::caller::{AdminCaller, Caller};
+use super::caller::{AdminCaller, Caller, UserId};
 use super::check::Check;
 use super::cursor::Cursors;
 use super::field::{Fault, Field, Value};
 use super::json::{Body, Json};
-use super::page::List;
+use super::page::{List, Page};
 use super::position::AtLeast;
 use super::problem::Problem;
 use super::query::{Limit, Query};
@@ -24,19 +24,26 @@ use super::{answer, context};
 use crate::auth::email;
 
 /// The query of the list.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct Filter {
+    /// Only accounts with this role.
     role: Option<RoleWord>,
+    /// Only customers of this standing.
     tier: Option<TierWord>,
+    /// Only the account with this address.
     email: Option<String>,
+    /// How many accounts a page has at most.
     #[serde(default)]
     limit: Limit,
+    /// The `next_cursor` of the page before; only with the same filters.
     cursor: Option<String>,
 }
 
-/// What is to be otherwise.
-#[derive(Debug, Serialize)]
+/// What is to be otherwise: what is absent or null stays.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct UserPatch {
     role: Option<RoleWord>,
     tier: Option<TierWord>,
@@ -50,9 +57,10 @@ pub struct RawUserPatch {
     tier: Field<TierWord>,
 }
 
-/// A role, as a word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What somebody may do: an admin runs the shop, a customer buys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = Role)]
 pub enum RoleWord {
     /// Runs the shop.
     Admin,
@@ -60,9 +68,10 @@ pub enum RoleWord {
     Customer,
 }
 
-/// A tier, as a word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A customer's standing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = CustomerTier)]
 pub enum TierWord {
     /// Everybody.
     Standard,
@@ -73,7 +82,8 @@ pub enum TierWord {
 }
 
 /// An account as an admin sees it.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = User)]
 struct View<'a> {
     #[serde(flatten)]
     me: Me<'a>,
@@ -85,6 +95,12 @@ struct View<'a> {
 /// # Errors
 ///
 /// `malformed_request` for a cursor that is none of this list.
+#[utoipa::path(
+    get, path = "/api/v1/users", tag = "Accounts", operation_id = "list_users",
+    security(("admin" = [])),
+    params(Filter),
+    responses((status = 200, description = "A page of accounts.", body = Page<View<'static>>)),
+)]
 pub async fn list(
     engine: Shop,
     cursors: web::Data<Cursors>,
@@ -114,6 +130,15 @@ pub async fn list(
 /// # Errors
 ///
 /// Whatever is wrong with a token.
+#[utoipa::path(
+    get, path = "/api/v1/users/{id}", tag = "Accounts", operation_id = "get_user",
+    security(("admin" = [])),
+    params(("id" = UserId, Path, description = "The account.")),
+    responses(
+        (status = 200, description = "The account.", body = View),
+        (status = 304, description = "The client has this version."),
+    ),
+)]
 pub async fn read(
     request: HttpRequest,
     engine: Shop,
@@ -131,11 +156,24 @@ pub async fn read(
     })
 }
 
-/// Changes role and tier, at once: who loses the role of an admin is none from the next request on.
+/// Changes what somebody may do, and their standing.
+///
+/// Who loses the role of an admin is none from the next request on. The last admin keeps it.
 ///
 /// # Errors
 ///
 /// `malformed_request` for a malformed key; refusals of the rules are answers.
+#[utoipa::path(
+    patch, path = "/api/v1/users/{id}", tag = "Accounts", operation_id = "patch_user",
+    security(("admin" = [])),
+    params(("id" = UserId, Path, description = "The account.")),
+    request_body = UserPatch,
+    responses(
+        (status = 200, description = "The account as it is now.", body = View),
+        (status = 409, description = "invalid_state"),
+        (status = 412, description = "version_mismatch"),
+    ),
+)]
 pub async fn patch(
     request: HttpRequest,
     engine: Shop,

@@ -23,18 +23,32 @@ use super::{answer, context, view};
 pub use body::VariantPatch;
 
 /// A variant by itself.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = ProductVariant)]
 struct View<'a> {
     product_id: Id<values::Product>,
     #[serde(flatten)]
     variant: view::Variant<'a>,
 }
 
-/// Adds a variant to a product. The answer is the variant as in the product's `variants`, and `product_id`.
+/// Adds a variant to a product.
+///
+/// The answer is the variant as in the product's `variants`, and `product_id`.
 ///
 /// # Errors
 ///
 /// `malformed_request` for a malformed key; refusals of the rules are answers.
+#[utoipa::path(
+    post, path = "/api/v1/products/{id}/variants", tag = "Catalogue", operation_id = "create_variant",
+    security(("admin" = [])),
+    params(("id" = Id<values::Product>, Path, description = "The product.")),
+    request_body = NewVariantBody,
+    responses(
+        (status = 201, description = "The variant.", body = View, headers(("Location"), ("ETag"))),
+        (status = 409, description = "duplicate_sku, limit_exceeded"),
+        (status = 412, description = "version_mismatch"),
+    ),
+)]
 pub async fn create(
     request: HttpRequest,
     engine: Shop,
@@ -59,11 +73,22 @@ pub async fn create(
     })
 }
 
-/// Answers one variant, as in the product's `variants`, and `product_id`. Those of drafts are for admins.
+/// Answers one variant, as in the product's `variants`, and `product_id`.
+///
+/// Those of drafts are for admins. It has no version of its own: its `ETag` is that of its product.
 ///
 /// # Errors
 ///
 /// Whatever is wrong with a token.
+#[utoipa::path(
+    get, path = "/api/v1/variants/{sku}", tag = "Catalogue", operation_id = "get_variant",
+    security(("anyone" = [])),
+    params(("sku" = values::Sku, Path, description = "The variant.")),
+    responses(
+        (status = 200, description = "The variant.", body = View),
+        (status = 304, description = "The client has this version."),
+    ),
+)]
 pub async fn read(
     request: HttpRequest,
     engine: Shop,
@@ -79,11 +104,24 @@ pub async fn read(
     })
 }
 
-/// Changes what the body names of a variant and nothing else. The answer looks as for a read.
+/// Changes what the body names of a variant and nothing else.
+///
+/// `If-Match` takes the `ETag` of the product, which is the variant's.
 ///
 /// # Errors
 ///
 /// `malformed_request` for a malformed key; refusals of the rules are answers.
+#[utoipa::path(
+    patch, path = "/api/v1/variants/{sku}", tag = "Catalogue", operation_id = "patch_variant",
+    security(("admin" = [])),
+    params(("sku" = values::Sku, Path, description = "The variant.")),
+    request_body = VariantPatch,
+    responses(
+        (status = 200, description = "The variant as it is now.", body = View, headers(("ETag"))),
+        (status = 409, description = "duplicate_sku"),
+        (status = 412, description = "version_mismatch"),
+    ),
+)]
 pub async fn patch(
     request: HttpRequest,
     engine: Shop,
@@ -108,9 +146,21 @@ pub async fn patch(
 
 /// Takes a variant out of its product, with the units that nobody holds.
 ///
+/// The last one stays: delete the product. `If-Match` takes the `ETag` of the product, which is the variant's.
+///
 /// # Errors
 ///
 /// `malformed_request` for a malformed key; refusals of the rules are answers.
+#[utoipa::path(
+    delete, path = "/api/v1/variants/{sku}", tag = "Catalogue", operation_id = "delete_variant",
+    security(("admin" = [])),
+    params(("sku" = values::Sku, Path, description = "The variant.")),
+    responses(
+        (status = 204, description = "It is gone."),
+        (status = 409, description = "in_use, invalid_state"),
+        (status = 412, description = "version_mismatch"),
+    ),
+)]
 pub async fn delete(
     request: HttpRequest,
     engine: Shop,

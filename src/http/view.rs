@@ -41,11 +41,13 @@ pub fn own_object(text: &str) -> &RawValue {
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct Product<'a> {
     id: Id<values::Product>,
+    /// Null where it has variants to choose from.
     sku: Option<&'a str>,
     name: &'a str,
     description: Option<&'a str>,
     #[schema(value_type = products::StatusWord)]
     status: &'static str,
+    /// In minor units of the currency.
     price: i64,
     currency: &'a str,
     category_ids: Vec<Id<values::Category>>,
@@ -56,7 +58,9 @@ pub struct Product<'a> {
     reservation_ttl_seconds: Option<u64>,
     per_order_limit: Option<u32>,
     per_customer_limit: Option<u32>,
+    /// Of all variants together.
     available: u64,
+    /// One at least: of a product without options the one that has its sku.
     variants: Vec<Variant<'a>>,
     version: u32,
     created_at: Moment,
@@ -71,6 +75,7 @@ pub struct Variant<'a> {
     #[schema(value_type = Object)]
     attributes: &'a RawValue,
     price_adjustment: i64,
+    /// The product's `price` with the adjustment, never below 0.
     price: i64,
     available: u32,
 }

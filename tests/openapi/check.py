@@ -16,13 +16,22 @@ RUN_SECONDS_MAX = 180
 STOP_SECONDS_MAX = 20
 SESSION = "schemathesis-session-0001"
 
+# All requests are of one caller, and what is to be tested is not how soon that one is sent away.
+LIMITS = {
+    f"HOLDFAST_{name}": "1000000"
+    for name in (
+        "RATE_LIMIT_PER_SECOND", "RATE_LIMIT_BURST", "AUTH_RATE_LIMIT_PER_SECOND", "AUTH_RATE_LIMIT_BURST",
+    )
+}
+
 
 class Server:
-    """`holdfast serve --demo` on a free port, in a folder of its own, in an environment that says nothing."""
+    """`holdfast serve --demo` on a free port, in a folder of its own, in an environment that only lifts the limits."""
 
     def __init__(self, binary, folder):
         foreign = ("HOLDFAST_", "REDIS_", "SMTP_", "JWT_", "RUST_LOG")
         environment = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+        environment |= LIMITS
         self.log = Path(folder, "server.log")
         with self.log.open("w") as log:
             self.process = subprocess.Popen(

@@ -2,13 +2,15 @@
 
 use secrecy::SecretString;
 use serde::Deserialize;
+use utoipa::openapi::schema::{KnownFormat, SchemaFormat};
 
-use crate::auth::email;
+use crate::auth::email::{self, EMAIL_BYTES_MAX};
 use crate::auth::password::{CHARACTERS_MAX, CHARACTERS_MIN};
 use crate::http::check::Check;
 use crate::http::field::{Fault, Field, Value};
 use crate::http::json::Body;
-use crate::http::values::Text;
+use crate::http::openapi::inline::value_schemas;
+use crate::http::values::{Text, schema};
 
 /// 128 characters of four bytes.
 const PASSWORD_BYTES_MAX: usize = 512;
@@ -23,12 +25,19 @@ pub struct Register {
     pub(super) name: Option<Text<1, 200>>,
 }
 
-/// As it came.
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+/// Somebody who wants an account, as they came.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Registration)]
 pub struct RawRegister {
+    #[serde(default)]
+    #[schema(required, value_type = Address)]
     email: Field<Address>,
+    #[serde(default)]
+    #[schema(required, value_type = NewPassword)]
     password: Field<NewPassword>,
+    #[serde(default)]
+    #[schema(value_type = Option<Text<1, 200>>)]
     name: Field<Text<1, 200>>,
 }
 
@@ -38,11 +47,17 @@ pub struct Login {
     pub(super) password: SecretString,
 }
 
-/// As it came.
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+/// Credentials, as they came.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Login)]
 pub struct RawLogin {
+    /// In upper or lower case: an account is found by either.
+    #[serde(default)]
+    #[schema(required, value_type = Text<3, 254>)]
     email: Field<Text<3, 254>>,
+    #[serde(default)]
+    #[schema(required, value_type = Password)]
     password: Field<Password>,
 }
 
@@ -51,10 +66,14 @@ pub struct TokenBody {
     pub(super) refresh_token: SecretString,
 }
 
-/// As it came.
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+/// A refresh token, as it came.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = RefreshToken)]
 pub struct RawTokenBody {
+    /// The newest one of a session, as a login or a refresh answered it.
+    #[serde(default)]
+    #[schema(required, value_type = Token)]
     refresh_token: Field<Token>,
 }
 
@@ -73,6 +92,25 @@ pub(super) struct Password(SecretString);
 /// A token, whatever its form.
 #[derive(Clone)]
 pub(super) struct Token(SecretString);
+
+value_schemas! {
+    impl[] Address as "address" => schema::text()
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::IdnEmail)))
+        .max_length(Some(EMAIL_BYTES_MAX))
+        .description(Some("Spaces around it are dropped, and its letters are kept in lower case."));
+    impl[] NewPassword as "new_password" => schema::text()
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
+        .min_length(Some(CHARACTERS_MIN))
+        .max_length(Some(CHARACTERS_MAX));
+    impl[] Password as "password" => schema::text()
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
+        .min_length(Some(1))
+        .max_length(Some(PASSWORD_BYTES_MAX));
+    impl[] Token as "refresh_token" => schema::text()
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
+        .min_length(Some(1))
+        .max_length(Some(TOKEN_BYTES_MAX));
+}
 
 impl Address {
     pub(super) fn as_str(&self) -> &str {

@@ -5,32 +5,41 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::auth::token::TOKEN_SECONDS;
+use crate::http::users::{RoleWord, TierWord};
 use crate::http::values::{Id, User};
 use crate::http::view::Moment;
 
 /// An account as its owner sees it.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Account)]
 pub struct Me<'a> {
     id: Id<User>,
+    /// In lower case.
     email: &'a str,
     name: Option<&'a str>,
+    #[schema(value_type = RoleWord)]
     role: &'static str,
+    #[schema(value_type = TierWord)]
     tier: &'static str,
     created_at: Moment,
 }
 
 /// The answer to a registration.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct Registered<'a> {
     pub(super) user: Me<'a>,
 }
 
 /// A pair of tokens.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub struct Tokens<'a> {
+    /// What `Authorization: Bearer …` says from now on.
     access_token: &'a str,
+    /// `Bearer`.
     token_type: &'static str,
+    /// Seconds until the access token expires.
     expires_in: u64,
+    /// Good for one refresh; whoever sends it a second time ends the session.
     refresh_token: &'a str,
 }
 

@@ -7,16 +7,23 @@ use serde::{Deserialize, Serialize};
 use crate::http::check::Check;
 use crate::http::field::{Fault, Field, Value};
 use crate::http::json::Body;
-use crate::http::values::{Category, Id, Text};
+use crate::http::openapi::inline::value_schemas;
+use crate::http::values::{Category, Id, Text, schema};
 
 /// The longest slug.
 pub(in crate::http) const SLUG_BYTES_MAX: usize = 64;
 
+type Name = Text<1, 200>;
+
 /// A category as it is to be.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewCategory)]
 pub struct CategoryBody {
-    name: Text<1, 200>,
+    name: Name,
+    /// Its name in addresses; no two categories have the same.
     slug: Slug,
+    /// The category above it; at the top without one.
     parent_id: Option<Id<Category>>,
 }
 
@@ -24,7 +31,7 @@ pub struct CategoryBody {
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RawCategory {
-    name: Field<Text<1, 200>>,
+    name: Field<Name>,
     slug: Field<Slug>,
     parent_id: Field<Id<Category>>,
 }
@@ -32,6 +39,14 @@ pub struct RawCategory {
 /// The name of a category in addresses: 1 to 64 characters of `[a-z0-9-]`, no dash at either end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Slug(Box<str>);
+
+value_schemas! {
+    impl[] Slug as "slug" => schema::text()
+        .min_length(Some(1))
+        .max_length(Some(SLUG_BYTES_MAX))
+        .pattern(Some("^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))
+        .examples(["rain-jackets"]);
+}
 
 impl Value<'_> for Slug {
     const EXPECTED: &'static str = "a string";

@@ -9,11 +9,14 @@ use crate::http::values::{self, Id};
 use crate::http::view::Moment;
 
 /// A category alone.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Category)]
 pub(super) struct Plain<'a> {
     id: Id<values::Category>,
     name: &'a str,
+    /// Its name in addresses and in the `category` filter of products.
     slug: &'a str,
+    /// The category above it; null at the top.
     parent_id: Option<Id<values::Category>>,
     version: u32,
     created_at: Moment,
@@ -21,23 +24,29 @@ pub(super) struct Plain<'a> {
 }
 
 /// A category and all below it.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = CategoryBranch)]
 pub(super) struct Branch<'a> {
     #[serde(flatten)]
     category: Plain<'a>,
+    /// Those right below it, oldest first, each with its own.
+    #[schema(no_recursion)]
     children: Vec<Branch<'a>>,
 }
 
 /// A category, all below it, and the way to it from the top.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = CategoryWithPath)]
 pub(super) struct Whole<'a> {
     #[serde(flatten)]
     branch: Branch<'a>,
+    /// From the top down to the category itself.
     path: Vec<Step<'a>>,
 }
 
 /// A category on the way.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = CategoryStep)]
 struct Step<'a> {
     id: Id<values::Category>,
     name: &'a str,

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
+use super::shared::{REQUEST_TIMEOUT, URI_TOO_LONG};
 use super::{examples, inline, shared};
 use crate::http::problem::Code;
 
@@ -14,8 +15,14 @@ type Problems = BTreeMap<u16, BTreeSet<&'static str>>;
 
 const API: &str = "/api/v1/";
 
+/// The resource has another version than `If-Match` says.
+const PRECONDITION_FAILED: u16 = 412;
+
 /// The only path of the API that answers before the server is ready.
 const HEALTH: &str = "/api/v1/health";
+
+/// Asked with a body, as it would be too long for an address; nothing is written.
+const READ_BY_POST: &str = "/api/v1/quotes";
 
 /// Bodies that may be left out: no body says the same as `{}`. A test compares this with `Body::MAY_BE_ABSENT`.
 pub(super) const BODIES_THAT_MAY_BE_ABSENT: [&str; 3] = ["Cancelation", "Confirmation", "Nothing"];
@@ -53,22 +60,28 @@ struct Operation<'a> {
 impl Operation<'_> {
     fn complete(mut self, shared: &mut BTreeMap<String, Value>) {
         self.leave_out_what_is_for_readers_of_the_code();
+        let own = self.operation["responses"].clone();
         let mut problems = self.own_problems();
         self.callers(&mut problems);
         self.rules(&mut problems);
         self.body();
-        self.parameters();
+        self.parameters(problems.contains_key(&PRECONDITION_FAILED));
         self.headers();
         for (status, codes) in problems {
-            let name = shared::problem_name(status, &codes);
+            let mut name = shared::problem_name(status, &codes);
+            let mut response = shared::problem_response(status, &codes);
+            for header in own[status.to_string()]["headers"].as_object().into_iter().flat_map(Map::keys) {
+                name = format!("{name}.{header}");
+                response["headers"][header] = shared::header_reference(header);
+            }
             self.operation["responses"][status.to_string()] =
                 json!({ "$ref": format!("#/components/responses/{name}") });
-            shared.entry(name).or_insert_with(|| shared::problem_response(status, &codes));
+            shared.entry(name).or_insert(response);
         }
     }
 
     fn is_write(&self) -> bool {
-        self.verb != "get"
+        self.verb != "get" && self.path != READ_BY_POST
     }
 
     fn has_response(&self, status: &str) -> bool {
@@ -120,6 +133,7 @@ impl Operation<'_> {
             "user" => (json!([token]), true),
             "caller" => (json!([token, { "session": [] }, { "session_cookie": [] }, {}]), true),
             "anyone" => (json!([{}, token]), true),
+            "nobody" => (json!([{}]), false),
             "visitor" => (json!([{}, { "session": [] }, { "session_cookie": [] }]), false),
             other => panic!("{} {}: nobody is called {other}", self.verb, self.path),
         };
@@ -134,6 +148,12 @@ impl Operation<'_> {
     }
 
     fn rules(&self, problems: &mut Problems) {
+        // Of any address, and of a body that does not come: statuses that the table of codes does not have.
+        let mut add_as = |status| problems.entry(status).or_default().insert(Code::MalformedRequest.as_str());
+        add_as(URI_TOO_LONG);
+        if self.operation.get("requestBody").is_some() {
+            add_as(REQUEST_TIMEOUT);
+        }
         let mut add = |codes: &[Code]| {
             for code in codes {
                 problems.entry(code.status().as_u16()).or_default().insert(code.as_str());
@@ -142,11 +162,11 @@ impl Operation<'_> {
         if !self.path.starts_with(API) {
             return;
         }
-        add(&[Code::NotAcceptable, Code::RateLimited]);
+        add(&[Code::NotAcceptable]);
         if self.path == HEALTH {
             return;
         }
-        add(&[Code::MalformedRequest, Code::Overloaded, Code::NotReady]);
+        add(&[Code::RateLimited, Code::MalformedRequest, Code::Overloaded, Code::NotReady]);
         if self.path.contains('{') {
             add(&[Code::NotFound]);
         }
@@ -173,13 +193,13 @@ impl Operation<'_> {
         }
     }
 
-    fn parameters(&mut self) {
+    fn parameters(&mut self, may_be_of_another_version: bool) {
         let is_api = self.path.starts_with(API) && self.path != HEALTH;
         let mut names = Vec::new();
-        if is_api && self.is_write() {
+        if is_api && self.verb != "get" {
             names.push("IdempotencyKey");
         }
-        if self.has_response("412") || (self.verb == "patch" || self.verb == "delete") && is_api {
+        if may_be_of_another_version || (self.verb == "patch" || self.verb == "delete") && is_api {
             names.push("IfMatch");
         }
         if self.has_response("304") {
@@ -200,7 +220,7 @@ impl Operation<'_> {
     }
 
     fn headers(&mut self) {
-        let is_api = self.path.starts_with(API);
+        let is_api = self.path.starts_with(API) && self.path != HEALTH;
         let is_conditional = self.has_response("304");
         let is_write = self.is_write();
         let ways = self.operation["security"].as_array();

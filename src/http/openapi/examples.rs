@@ -1,4 +1,4 @@
-//! Examples of bodies and answers: kept as JSON beside this file, one file for each tag.
+//! Examples of bodies and answers: kept as JSON beside this file, one file for each noun.
 
 use serde_json::{Value, json};
 
@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 const FILES: &[&str] = &[
     include_str!("examples/accounts.json"),
     include_str!("examples/catalogue.json"),
+    include_str!("examples/categories.json"),
+    include_str!("examples/prices.json"),
     include_str!("examples/inventory.json"),
     include_str!("examples/cart.json"),
     include_str!("examples/orders.json"),

@@ -8,6 +8,12 @@ use crate::http::caller::{SESSION_CHARACTERS_MAX, SESSION_CHARACTERS_MIN, SESSIO
 use crate::http::idempotency::KEY_BYTES_MAX;
 use crate::http::problem::{Code, PROBLEM_JSON};
 
+/// A body that does not come.
+pub(super) const REQUEST_TIMEOUT: u16 = 408;
+
+/// An address that is too long.
+pub(super) const URI_TOO_LONG: u16 = 414;
+
 /// Adds all of it.
 pub(super) fn add(document: &mut Value) {
     let components = &mut document["components"];
@@ -91,8 +97,15 @@ fn headers() -> Value {
             "description": "There when this is the first answer to the same key again.",
             "schema": { "type": "string", "const": "true" },
         },
-        "RateLimit": text("What is left of the caller's share."),
-        "RateLimit-Policy": text("What the share is."),
+        "RateLimit": {
+            "description": "What is left of the caller's share: `r` requests now, all of it again in `t` seconds. \
+                            Absent where nobody counts.",
+            "schema": { "type": "string", "examples": ["\"default\";r=1999;t=1"] },
+        },
+        "RateLimit-Policy": {
+            "description": "What the share is: `q` requests at once, and that again in `w` seconds.",
+            "schema": { "type": "string", "examples": ["\"default\";q=2000;w=2"] },
+        },
         "Retry-After": { "description": "Seconds after which to try again.", "schema": seconds },
         "WWW-Authenticate": text("How to say who one is."),
         "X-Cache": {
@@ -151,12 +164,23 @@ pub(super) fn problem_name(status: u16, codes: &BTreeSet<&str>) -> String {
 /// The response with this status and one of these codes.
 pub(super) fn problem_response(status: u16, codes: &BTreeSet<&'static str>) -> Value {
     let of_table = Code::ALL.iter().filter(|code| codes.contains(code.as_str()));
-    let sentence = |code: &Code| format!("`{}`: {}.", code.as_str(), code.title());
+    let sentence = |code: &Code| {
+        let title = match status {
+            REQUEST_TIMEOUT => "The body came too slowly; the connection is closed",
+            URI_TOO_LONG => "The address is too long",
+            _ => code.title(),
+        };
+        format!("`{}`: {title}.", code.as_str())
+    };
     let mut names = vec!["X-Request-Id"];
+    // An address that is too long is not looked at further.
+    if status != URI_TOO_LONG {
+        names.extend(["RateLimit", "RateLimit-Policy"]);
+    }
     match status {
         401 => names.push("WWW-Authenticate"),
-        // A refusal with an idempotency key is journaled, and replayed.
-        402 | 409 | 412 => names.extend(["Idempotent-Replayed", "Journal-Position"]),
+        // A refusal by the rules is journaled, and replayed to the same idempotency key.
+        402 | 404 | 409 | 412 | 422 => names.extend(["Idempotent-Replayed", "Journal-Position"]),
         429 | 503 => names.push("Retry-After"),
         _ => {}
     }

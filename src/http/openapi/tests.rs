@@ -12,7 +12,9 @@ use super::{document, text};
 use crate::http::json::{Body, Nothing};
 use crate::http::routes::{PATHS, app};
 use crate::http::tests::shared;
-use crate::http::{cart, inventory, orders, products, purchase, reservations};
+use crate::http::{
+    auth, cart, categories, inventory, orders, prices, products, purchase, reservations, users, variants,
+};
 
 /// Served to people, not to programs.
 const PAGES: [&str; 2] = ["/docs", "/docs/{file:.*}"];
@@ -132,8 +134,18 @@ fn body<B: Body>(name: &'static str, refused: &'static [&'static str]) -> Descri
 
 fn bodies() -> Vec<Described> {
     vec![
-        body::<products::NewProductBody>("NewProduct", &["category_ids"]),
-        body::<products::ProductPatch>("ProductPatch", &["category_ids", "initial_stock", "sku", "variants"]),
+        body::<auth::Register>("Registration", &[]),
+        body::<auth::Login>("Login", &[]),
+        body::<auth::TokenBody>("RefreshToken", &[]),
+        body::<users::UserPatch>("UserPatch", &[]),
+        body::<products::NewProductBody>("NewProduct", &[]),
+        body::<products::ProductReplacement>("ProductReplacement", &[]),
+        body::<products::ProductPatch>("ProductPatch", &["initial_stock"]),
+        body::<products::NewVariantBody>("NewVariant", &[]),
+        body::<variants::VariantPatch>("VariantPatch", &["initial_stock"]),
+        body::<categories::body::CategoryBody>("NewCategory", &[]),
+        body::<prices::RuleBody>("NewPriceRule", &[]),
+        body::<prices::QuoteBody>("NewQuote", &[]),
         body::<purchase::Purchase>("NewPurchase", &[]),
         body::<inventory::Adjustment>("Adjustment", &[]),
         body::<inventory::Count>("Count", &[]),

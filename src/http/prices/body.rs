@@ -7,12 +7,15 @@ use holdfast_actors::domain::price::rule::{BASIS_POINTS_MAX, CATEGORIES_MAX, SKU
 use holdfast_actors::domain::price::{Kind, Off, Terms};
 use holdfast_actors::domain::{CategoryId, Money};
 use serde::{Deserialize, Serialize};
+use utoipa::PartialSchema;
+use utoipa::openapi::schema::ArrayBuilder;
 
 use super::moment::When;
 use super::words::{KindWord, TierWord};
 use crate::http::check::Check;
 use crate::http::field::{Fault, Field, Value};
 use crate::http::json::Body;
+use crate::http::openapi::inline::value_schemas;
 use crate::http::values::{Category, Id, Sku, Text, Units, Whole};
 
 type Name = Text<1, 100>;
@@ -20,21 +23,49 @@ type BasisPoints = Whole<1, 10_000>;
 type Amount = Whole<1, { Money::PRICE_MAX }>;
 type Priority = Whole<{ -1_000_000 }, 1_000_000>;
 
-/// A whole rule.
-#[derive(Debug, Serialize)]
+/// A whole rule. Exactly one of `percent_off` and `amount_off` says how much it takes off.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewPriceRule)]
 pub struct RuleBody {
+    /// What quotes and orders call the step.
     name: Name,
     kind: KindWord,
+    /// In basis points of the price before this step: 10000 is all of it.
     percent_off: Option<BasisPoints>,
+    /// In minor units, of each unit that is bought; a price never falls below 0.
     amount_off: Option<Amount>,
+    /// The units that it is for, besides those in its categories. Without either it is for everything.
+    #[schema(required = false, value_type = Option<Skus>)]
     skus: Vec<Sku>,
+    /// The categories that it is for, each with those below it.
+    #[schema(required = false, value_type = Option<CategoryIds>)]
     category_ids: Vec<Id<Category>>,
+    /// From how many units of a line on. Required for `bulk`, not allowed otherwise.
     min_quantity: Option<Units>,
+    /// For whom. Required for `tier`, not allowed otherwise.
     tier: Option<TierWord>,
+    /// The first moment at which it applies. A seasonal rule needs this, `ends_at` or both.
     starts_at: Option<When>,
+    /// The first moment at which it no longer applies.
     ends_at: Option<When>,
+    /// Of several rules of one kind that fit, the one with the lowest number applies, then the oldest; 0 by default.
     priority: Option<Priority>,
+    /// Whether it applies at all; true by default.
     active: Option<bool>,
+}
+
+/// What a rule names, as it is described.
+struct Skus;
+struct CategoryIds;
+
+value_schemas! {
+    impl[] Skus as "rule_skus" => names::<Sku>(SKUS_MAX);
+    impl[] CategoryIds as "rule_category_ids" => names::<Id<Category>>(CATEGORIES_MAX);
+}
+
+fn names<T: PartialSchema>(count_max: usize) -> ArrayBuilder {
+    ArrayBuilder::new().items(T::schema()).max_items(Some(count_max)).unique_items(true)
 }
 
 /// As it came.

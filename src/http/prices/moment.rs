@@ -2,8 +2,11 @@
 
 use holdfast_actors::domain::Timestamp;
 use serde::{Serialize, Serializer};
+use utoipa::openapi::schema::{KnownFormat, SchemaFormat};
 
 use crate::http::field::{Fault, Value};
+use crate::http::openapi::inline::value_schemas;
+use crate::http::values::schema;
 use crate::http::view::Moment;
 
 /// As many digits as a fraction of a second may have.
@@ -12,6 +15,16 @@ const FRACTION_DIGITS_MAX: usize = 9;
 /// A moment from 1970 on; what is finer than a millisecond is cut off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct When(Timestamp);
+
+value_schemas! {
+    impl[] When as "when" => schema::text()
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+        .pattern(Some(format!(
+            "^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T[0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}\
+             (\\.[0-9]{{1,{FRACTION_DIGITS_MAX}}})?(Z|[+-][0-9]{{2}}:[0-9]{{2}})$"
+        )))
+        .examples(["2026-11-27T00:00:00.000Z"]);
+}
 
 impl When {
     /// The same for the actors.

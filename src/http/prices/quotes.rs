@@ -24,14 +24,19 @@ use crate::http::position::AtLeast;
 use crate::http::problem::{Code, Problem};
 use crate::http::query::Query;
 use crate::http::shop::Shop;
-use crate::http::values::{Sku, Units};
+use crate::http::values::{self, Id, Sku, Units};
 use crate::http::{answer, context, page, products};
 
-/// What is to be quoted.
-#[derive(Debug)]
+/// What is to be quoted. A sku may be in several lines: each is priced by itself.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewQuote)]
 pub struct QuoteBody {
+    #[schema(value_type = lines::Lines)]
     lines: Vec<Line>,
+    /// As of another moment than now. For admins.
     at: Option<When>,
+    /// For a customer of another standing than the caller's own. For admins.
     tier: Option<TierWord>,
 }
 
@@ -45,11 +50,15 @@ pub struct RawQuote {
 }
 
 /// The query for one product.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct Wish {
+    /// How many units; one by default.
     quantity: Option<Units>,
+    /// Which variant; needed where the product has several.
     sku: Option<Sku>,
+    /// For a customer of another standing than the caller's own. For admins.
     tier: Option<TierWord>,
 }
 
@@ -58,22 +67,33 @@ pub struct Wish {
 #[derive(Debug)]
 pub struct Asker(Option<Caller>);
 
-#[derive(Serialize)]
+/// What some lines cost, in minor units of the currency. Nothing of it is kept: an order is priced anew.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Quote)]
 struct View<'a> {
     currency: &'a str,
+    /// What it would cost without price rules.
     subtotal: i64,
+    /// `subtotal` less `total`.
     discount: i64,
     total: i64,
+    /// In the order of the request.
     lines: Vec<LineView<'a>>,
 }
 
-#[derive(Serialize)]
+/// What one line costs.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = QuoteLine)]
 struct LineView<'a> {
     sku: &'a str,
     quantity: u32,
+    /// What one unit costs without price rules.
     base_unit_price: i64,
+    /// What one unit costs.
     unit_price: i64,
+    /// `unit_price` times `quantity`.
     total: i64,
+    /// How `base_unit_price` became `unit_price`, step by step.
     breakdown: Vec<PriceStep<'a>>,
 }
 
@@ -118,6 +138,16 @@ impl Asker {
 /// # Errors
 ///
 /// `forbidden` for a `tier` that is not an admin's to ask; whatever is wrong with a token.
+#[utoipa::path(
+    get, path = "/api/v1/products/{id}/price", tag = "Prices", operation_id = "get_product_price",
+    security(("anyone" = [])),
+    params(("id" = Id<values::Product>, Path, description = "The product."), Wish),
+    responses(
+        (status = 200, description = "A quote of one line.", body = View),
+        (status = 403, description = "forbidden"),
+        (status = 422, description = "validation_failed"),
+    ),
+)]
 pub async fn of_product(
     engine: Shop,
     asker: Asker,
@@ -146,6 +176,16 @@ pub async fn of_product(
 ///
 /// `forbidden` for what is not theirs to ask; `malformed_request` for a malformed key, which is of no use here:
 /// nothing is changed.
+#[utoipa::path(
+    post, path = "/api/v1/quotes", tag = "Prices", operation_id = "create_quote",
+    security(("anyone" = [])),
+    request_body = QuoteBody,
+    responses(
+        (status = 200, description = "The quote.", body = View),
+        (status = 403, description = "forbidden"),
+        (status = 404, description = "not_found"),
+    ),
+)]
 pub async fn of_lines(
     engine: Shop,
     asker: Asker,

@@ -25,22 +25,29 @@ use crate::http::view::Moment;
 use crate::http::{answer, context};
 
 /// The query of the list.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct Filter {
+    /// Only rules of this kind.
     kind: Option<KindWord>,
+    /// Only those that are switched on, or only those that are not.
     active: Option<bool>,
+    /// Newest first by default.
     #[serde(default)]
     sort: Sort,
     include: Option<Include>,
+    /// How many to answer.
     #[serde(default)]
     limit: Limit,
+    /// The `next_cursor` of the page before, with the same other parameters.
     cursor: Option<String>,
 }
 
 /// In which order.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-enum Sort {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
+#[schema(as = PriceRuleSort)]
+pub(in crate::http) enum Sort {
     #[serde(rename = "created_at")]
     OldestFirst,
     #[default]
@@ -49,35 +56,51 @@ enum Sort {
 }
 
 /// What a list tells besides.
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
-enum Include {
+#[schema(as = PriceRuleInclude)]
+pub(in crate::http) enum Include {
+    /// How many there are on all pages.
     Total,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = PriceRulePage)]
 struct Page<'a> {
     data: Vec<View<'a>>,
     next_cursor: Option<String>,
+    /// How many there are on all pages; there with `include=total`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = usize, required = false)]
     total: Option<usize>,
 }
 
-/// A rule on the wire.
-#[derive(Serialize)]
+/// A price rule.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = PriceRule)]
 struct View<'a> {
     id: Id<values::Rule>,
     name: &'a str,
+    #[schema(value_type = KindWord)]
     kind: &'static str,
+    /// In basis points; null where `amount_off` is given.
     percent_off: Option<u16>,
+    /// In minor units, of each unit; null where `percent_off` is given.
     amount_off: Option<i64>,
+    /// The units that it is for; with no categories either, it is for everything.
     skus: Vec<&'a str>,
     category_ids: Vec<Id<values::Category>>,
+    /// Null for all kinds but `bulk`.
     min_quantity: Option<u32>,
+    /// Null for all kinds but `tier`.
     tier: Option<TierWord>,
+    /// The first moment at which it applies.
     starts_at: Option<Moment>,
+    /// The first moment at which it no longer applies.
     ends_at: Option<Moment>,
+    /// Of several rules of one kind that fit, the one with the lowest number applies, then the oldest.
     priority: i32,
+    /// Whether it applies at all.
     active: bool,
     version: u32,
     created_at: Moment,
@@ -89,6 +112,12 @@ struct View<'a> {
 /// # Errors
 ///
 /// `malformed_request` for a malformed key; refusals of the rules are answers.
+#[utoipa::path(
+    post, path = "/api/v1/price-rules", tag = "Prices", operation_id = "create_price_rule",
+    security(("admin" = [])),
+    request_body = RuleBody,
+    responses((status = 201, description = "The rule.", body = View, headers(("Location")))),
+)]
 pub async fn create(
     request: HttpRequest,
     engine: Shop,
@@ -111,6 +140,15 @@ pub async fn create(
 /// # Errors
 ///
 /// Whatever is wrong with a token.
+#[utoipa::path(
+    get, path = "/api/v1/price-rules/{id}", tag = "Prices", operation_id = "get_price_rule",
+    security(("admin" = [])),
+    params(("id" = Id<values::Rule>, Path, description = "The rule.")),
+    responses(
+        (status = 200, description = "The rule.", body = View),
+        (status = 304, description = "The client has this version."),
+    ),
+)]
 pub async fn read(
     request: HttpRequest,
     engine: Shop,
@@ -136,6 +174,12 @@ pub async fn read(
 /// # Errors
 ///
 /// `malformed_request` for a cursor that is none of this list.
+#[utoipa::path(
+    get, path = "/api/v1/price-rules", tag = "Prices", operation_id = "list_price_rules",
+    security(("admin" = [])),
+    params(Filter),
+    responses((status = 200, description = "A page of rules.", body = Page)),
+)]
 pub async fn list(
     engine: Shop,
     cursors: web::Data<Cursors>,
@@ -179,6 +223,16 @@ pub async fn list(
 /// # Errors
 ///
 /// `malformed_request` for a malformed key; refusals of the rules are answers.
+#[utoipa::path(
+    put, path = "/api/v1/price-rules/{id}", tag = "Prices", operation_id = "replace_price_rule",
+    security(("admin" = [])),
+    params(("id" = Id<values::Rule>, Path, description = "The rule.")),
+    request_body = RuleBody,
+    responses(
+        (status = 200, description = "The rule as it is now.", body = View),
+        (status = 412, description = "version_mismatch"),
+    ),
+)]
 pub async fn change(
     request: HttpRequest,
     engine: Shop,
@@ -204,6 +258,15 @@ pub async fn change(
 /// # Errors
 ///
 /// `malformed_request` for a malformed key; refusals of the rules are answers.
+#[utoipa::path(
+    delete, path = "/api/v1/price-rules/{id}", tag = "Prices", operation_id = "delete_price_rule",
+    security(("admin" = [])),
+    params(("id" = Id<values::Rule>, Path, description = "The rule.")),
+    responses(
+        (status = 204, description = "It is gone."),
+        (status = 412, description = "version_mismatch"),
+    ),
+)]
 pub async fn delete(
     request: HttpRequest,
     engine: Shop,

@@ -5,18 +5,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::http::field::{Fault, Value};
 
-/// The kind of a rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The kind of a rule, and with it the step in which it applies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = PriceRuleKind)]
 pub(super) enum KindWord {
+    /// In a window of time.
     Seasonal,
+    /// From a quantity on.
     Bulk,
+    /// For customers of a standing.
     Tier,
 }
 
 /// A customer's standing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = CustomerTier)]
 pub(super) enum TierWord {
     Standard,
     Silver,

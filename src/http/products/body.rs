@@ -19,6 +19,7 @@ use crate::http::json::Body;
 use crate::http::values::{Category, Id, Sku, Text, TtlSeconds, Units, Whole};
 
 use self::categories::check_categories;
+use self::schema::{CategoryIds, WantedVariants};
 
 pub(super) use self::categories::domain_ids;
 
@@ -37,21 +38,32 @@ const ATTRIBUTES_BYTES_MAX: usize = 8 * 1024;
 #[schema(as = NewProduct)]
 pub struct NewProductBody {
     pub(super) name: Name,
+    /// In minor units of the currency: cents of a euro.
     pub(super) price: Price,
     pub(super) currency: CurrencyCode,
     pub(super) description: Option<LongText>,
+    /// Of a product without options, by default the product's id; not beside `variants`.
     pub(super) sku: Option<Sku>,
+    /// Where it is listed; each has to exist.
+    #[schema(required = false, value_type = Option<CategoryIds>)]
     // Left out where there are none: so requests of before there were categories have the same fingerprint still.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) category_ids: Vec<Id<Category>>,
     #[schema(required = false, value_type = Option<Attributes>)]
     pub(super) attributes: Attributes,
+    /// By default `active`.
     pub(super) status: Option<StatusWord>,
+    /// By default `cart`.
     pub(super) reserve_on: Option<ReserveOnWord>,
+    /// How long a cart holds its units; by default 15 minutes.
     pub(super) reservation_ttl_seconds: Option<TtlSeconds>,
+    /// The most units that one order may have of it, variants together.
     pub(super) per_order_limit: Option<Units>,
+    /// The most units that one customer may hold and have bought, variants together.
     pub(super) per_customer_limit: Option<Units>,
+    /// Units received at once, of a product without options; not beside `variants`.
     pub(super) initial_stock: Option<Stock>,
+    /// Absent for a product without options.
     #[schema(required = false, value_type = Option<NewVariants>)]
     pub(super) variants: Vec<NewVariantBody>,
 }
@@ -67,7 +79,9 @@ pub struct NewVariantBody {
     name: Option<Name>,
     #[schema(required = false, value_type = Option<Attributes>)]
     attributes: Attributes,
+    /// What it costs more than the product's `price`, or less; by default 0.
     price_adjustment: Option<Adjustment>,
+    /// Units received at once; only for a variant that is new.
     initial_stock: Option<Stock>,
 }
 
@@ -75,9 +89,12 @@ pub struct NewVariantBody {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProductPatch {
+    /// Of a product without options; null for its default, the product's id. Not beside `variants`.
     #[schema(required = false, value_type = Option<Sku>)]
     sku: Change<Sku>,
-    #[schema(value_type = Option<NewVariants>)]
+    /// All that there shall be, matched by sku: present ones are described anew, new ones are added, missing ones are
+    /// removed. None at all, or null, makes it a product without options.
+    #[schema(value_type = Option<WantedVariants>)]
     variants: Option<Vec<NewVariantBody>>,
     #[schema(required = false, value_type = Name)]
     name: Option<Name>,
@@ -87,8 +104,11 @@ pub struct ProductPatch {
     currency: Option<CurrencyCode>,
     #[schema(required = false, value_type = Option<LongText>)]
     description: Change<LongText>,
+    /// All in which it shall be; null for none. Each has to exist.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, value_type = Option<CategoryIds>)]
     category_ids: Option<Vec<Id<Category>>>,
+    /// Merged into the present ones (RFC 7396): a member that is null goes. Null for none at all.
     #[schema(required = false, value_type = Option<Attributes>)]
     attributes: AttributesPatch,
     #[schema(required = false, value_type = StatusWord)]
@@ -148,7 +168,7 @@ pub struct RawVariant {
 
 /// A JSON object.
 #[derive(Clone, Debug, Default, Serialize)]
-pub(super) struct Attributes(pub(super) Map<String, Json>);
+pub(in crate::http) struct Attributes(pub(super) Map<String, Json>);
 
 /// A code of ISO 4217.
 #[derive(Clone, Copy, Debug)]

@@ -36,18 +36,28 @@ type Price = Whole<0, { Money::PRICE_MAX }>;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct Filter {
+    /// The slug of a category: products that are in it, or in one below it.
     category: Option<String>,
+    /// Words, all of which are in the name, the description, a sku or the name of a variant, in any case; the last may
+    /// be the beginning of one.
     #[param(value_type = Option<SearchWords>)]
     q: Option<SearchFor>,
+    /// The lowest `price`, in minor units.
     min_price: Option<Price>,
+    /// The highest `price`, in minor units; not below `min_price`.
     max_price: Option<Price>,
+    /// Only products of which units are available, or only those of which none are.
     in_stock: Option<bool>,
+    /// Only products in this status. For admins, who are shown all of them by default; others may say `active`.
     status: Option<StatusWord>,
+    /// Oldest first by default; equal ones in the order in which they were made.
     #[serde(default)]
     sort: SortWord,
     include: Option<Include>,
+    /// How many to answer.
     #[serde(default)]
     limit: Limit,
+    /// The `next_cursor` of the page before, with the same other parameters.
     cursor: Option<String>,
 }
 
@@ -59,7 +69,7 @@ struct SearchFor(String);
 /// The order, as a word.
 #[derive(Clone, Copy, Debug, Default, Deserialize, utoipa::ToSchema)]
 #[schema(as = ProductSort)]
-enum SortWord {
+pub(in crate::http) enum SortWord {
     #[default]
     #[serde(rename = "created_at")]
     CreatedAt,
@@ -83,7 +93,8 @@ enum SortWord {
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = ProductInclude)]
-enum Include {
+pub(in crate::http) enum Include {
+    /// How many products there are on all pages.
     Total,
 }
 
@@ -91,8 +102,11 @@ enum Include {
 #[schema(as = ProductPage)]
 struct Page<'a> {
     data: Vec<view::Product<'a>>,
+    /// What to send as `cursor` for the next page; null on the last one.
     next_cursor: Option<String>,
+    /// How many products there are on all pages; there with `include=total`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, value_type = u64)]
     total: Option<u64>,
 }
 
@@ -109,7 +123,7 @@ struct Page<'a> {
     params(Filter),
     responses(
         (status = 200, description = "A page of products.", body = Page, headers(("X-Cache"), ("Link"))),
-        (status = 304, description = "The client has this version.", headers(("X-Cache"))),
+        (status = 304, description = "The client has this version.", headers(("X-Cache"), ("Link"))),
         (status = 403, description = "forbidden"),
     ),
 )]

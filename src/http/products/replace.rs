@@ -19,6 +19,7 @@ use crate::http::field::{Field, Objects};
 use crate::http::json::{Body, Json};
 use crate::http::problem::Problem;
 use crate::http::shop::Shop;
+use crate::http::values::{self, Id};
 use crate::http::{answer, context, view};
 
 /// What a product shall be instead. No variants, or an empty list of them, is a product without options.
@@ -36,13 +37,25 @@ impl Body for ProductReplacement {
     }
 }
 
-/// Replaces a product. Fields that are absent take their defaults; only the sku of a product without options stays
-/// where none is given. Variants are matched by sku: present ones are described anew, new ones are added, missing
-/// ones are removed.
+/// Replaces a product.
+///
+/// Fields that are absent take their defaults; only the sku of a product without options stays where none is given.
+/// Variants are matched by sku: present ones are described anew, new ones are added, missing ones are removed.
 ///
 /// # Errors
 ///
 /// `malformed_request` for a malformed key; refusals of the rules are answers.
+#[utoipa::path(
+    put, path = "/api/v1/products/{id}", tag = "Catalogue", operation_id = "replace_product",
+    security(("admin" = [])),
+    params(("id" = Id<values::Product>, Path, description = "The product.")),
+    request_body = ProductReplacement,
+    responses(
+        (status = 200, description = "The product as it is now.", body = view::Product),
+        (status = 409, description = "duplicate_sku, in_use, limit_exceeded"),
+        (status = 412, description = "version_mismatch"),
+    ),
+)]
 pub async fn put(
     request: HttpRequest,
     engine: Shop,

@@ -6,16 +6,24 @@ use serde::Serialize;
 
 use crate::http::check::Check;
 use crate::http::json::Body;
-use crate::http::products::body::{Adjustment, Name, RawVariant, refuse_fixed};
+use crate::http::products::body::{Adjustment, Attributes, Name, RawVariant, refuse_fixed};
 use crate::http::products::change::{AttributesPatch, Change, change, present};
 use crate::http::values::Sku;
 
 /// A change: what is absent stays.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct VariantPatch {
+    /// Another name for the same units; nobody is known by the old one then.
+    #[schema(required = false, value_type = Sku)]
     sku: Option<Sku>,
+    #[schema(required = false, value_type = Option<Name>)]
     name: Change<Name>,
+    /// Merged into the present ones (RFC 7396): a member that is null goes. Null for none at all.
+    #[schema(required = false, value_type = Option<Attributes>)]
     attributes: AttributesPatch,
+    /// What it costs more than the product's `price`, or less; null for 0.
+    #[schema(required = false, value_type = Option<Adjustment>)]
     price_adjustment: Change<Adjustment>,
 }
 

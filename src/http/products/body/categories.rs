@@ -7,7 +7,7 @@ use crate::http::field::{Fault, Field};
 use crate::http::values::{Category, Id};
 
 /// How many categories a product may be in.
-const CATEGORIES_MAX: usize = 50;
+pub(super) const CATEGORIES_MAX: usize = 50;
 
 /// None where nothing is said; null says none at all. Whether they exist is for the product's turn to find out.
 pub(super) fn check_categories(
