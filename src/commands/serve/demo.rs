@@ -1,5 +1,8 @@
 //! `--demo`: a small shop that looks like one, made once, and two people who can log in.
 
+mod goods;
+
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::sync::Arc;
 
@@ -7,13 +10,16 @@ use anyhow::{Context as _, anyhow};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use holdfast_actors::domain::account::{Role, Tier};
+use holdfast_actors::domain::category;
+use holdfast_actors::domain::price::{Kind, Off, Terms};
 use holdfast_actors::domain::product::{
     Description, NewProduct, NewVariant, ReserveOn, Status, VariantDescription,
 };
-use holdfast_actors::domain::{Currency, Money, ProductId, Quantity, Sku};
-use holdfast_actors::{Context, Engine};
+use holdfast_actors::domain::{CategoryId, Currency, Millis, Money, ProductId, Quantity, RuleId, Sku};
+use holdfast_actors::{Clock as _, Context, Engine, SystemClock};
 use secrecy::{ExposeSecret as _, SecretString};
 
+use self::goods::{GOODS, Good, GoodVariant, RULE_PRIORITY, SEASON_DAYS, SHELVES};
 use super::bootstrap::create;
 use crate::auth::password::Passwords;
 use crate::cli::Failure;
@@ -21,114 +27,86 @@ use crate::cli::Failure;
 const ADMIN: &str = "admin@example.test";
 const CUSTOMER: &str = "customer@example.test";
 
-/// A product of the demo.
-struct Demo {
-    name: &'static str,
-    text: &'static str,
-    price: i64,
-    per_customer_limit: Option<u32>,
-    variants: &'static [DemoVariant],
-}
-
-/// A variant: sku, name, attributes as JSON, what it adds to the price, units.
-type DemoVariant = (&'static str, &'static str, &'static str, i64, u32);
-
-const CATALOGUE: &[Demo] = &[
-    Demo {
-        name: "Aurora One headphones, launch edition",
-        text: "Ten of them, on sale at noon: the one that everybody wants at once.",
-        price: 19_900,
-        per_customer_limit: Some(2),
-        variants: &[("AURORA-1", "", "{}", 0, 10)],
-    },
-    Demo {
-        name: "Fjord rain jacket",
-        text: "Three layers, taped seams, a hood that fits over a helmet.",
-        price: 14_900,
-        per_customer_limit: None,
-        variants: &[
-            ("FJORD-S-MOSS", "S, moss", r#"{"size":"S","color":"moss"}"#, 0, 24),
-            ("FJORD-M-MOSS", "M, moss", r#"{"size":"M","color":"moss"}"#, 0, 40),
-            ("FJORD-L-MOSS", "L, moss", r#"{"size":"L","color":"moss"}"#, 0, 31),
-            ("FJORD-XL-INK", "XL, ink", r#"{"size":"XL","color":"ink"}"#, 1_000, 0),
-        ],
-    },
-    Demo {
-        name: "Kiln stoneware mug",
-        text: "Thrown by hand; no two glazes are alike.",
-        price: 2_400,
-        per_customer_limit: None,
-        variants: &[
-            ("KILN-ASH", "Ash", r#"{"glaze":"ash"}"#, 0, 120),
-            ("KILN-COBALT", "Cobalt", r#"{"glaze":"cobalt"}"#, 200, 85),
-        ],
-    },
-    Demo {
-        name: "Meridian pour-over kettle",
-        text: "0.9 l, gooseneck, holds its temperature for an hour.",
-        price: 8_950,
-        per_customer_limit: None,
-        variants: &[("MERIDIAN-09", "", "{}", 0, 60)],
-    },
-    Demo {
-        name: "Sable mechanical keyboard",
-        text: "75 %, hot-swappable, aluminium.",
-        price: 16_900,
-        per_customer_limit: None,
-        variants: &[
-            ("SABLE-LINEAR", "Linear", r#"{"switch":"linear"}"#, 0, 45),
-            ("SABLE-TACTILE", "Tactile", r#"{"switch":"tactile"}"#, 500, 38),
-        ],
-    },
-    Demo {
-        name: "Halden wool blanket",
-        text: "130 × 190 cm, from sheep with names.",
-        price: 11_900,
-        per_customer_limit: None,
-        variants: &[("HALDEN-130", "", "{}", 0, 33)],
-    },
-    Demo {
-        name: "Pico field notebook",
-        text: "Three in a pack, dotted, stone paper.",
-        price: 1_450,
-        per_customer_limit: None,
-        variants: &[("PICO-3", "", "{}", 0, 900)],
-    },
-    Demo {
-        name: "Vesper desk lamp",
-        text: "Warm to cold, no flicker, one knob.",
-        price: 12_900,
-        per_customer_limit: None,
-        variants: &[
-            ("VESPER-WHITE", "White", r#"{"color":"white"}"#, 0, 52),
-            ("VESPER-BLACK", "Black", r#"{"color":"black"}"#, 0, 47),
-        ],
-    },
-];
-
-/// Makes the catalogue and the two people, and prints how to log in.
+/// Makes the catalogue, its price rules and the two people, and prints how to log in.
 pub(super) async fn fill(engine: &Engine, passwords: &Passwords) -> Result<(), Failure> {
-    for demo in CATALOGUE {
+    let shelves = put_up_shelves(engine).await?;
+    for good in GOODS {
         let id = ProductId(crate::ids::make().as_u128());
         engine
-            .create(&Context::system(), id, product(demo))
+            .create(&Context::system(), id, product(good, &shelves))
             .await
-            .map_err(|failure| anyhow!("make the demo product {}: {failure:?}", demo.name))?;
+            .map_err(|failure| anyhow!("make the demo product {}: {failure:?}", good.name))?;
+    }
+    let rules = rules(&shelves);
+    let rule_count = rules.len();
+    for terms in rules {
+        let id = RuleId(crate::ids::make().as_u128());
+        engine
+            .create_rule(&Context::system(), id, terms)
+            .await
+            .map_err(|failure| anyhow!("make a price rule of the demo: {failure:?}"))?;
     }
     let admin = make(engine, passwords, ADMIN, Role::Admin, Tier::Standard).await?;
     let customer = make(engine, passwords, CUSTOMER, Role::Customer, Tier::Gold).await?;
-    let units: u32 = CATALOGUE.iter().flat_map(|demo| demo.variants).map(|variant| variant.4).sum();
+    let units: u32 = GOODS.iter().flat_map(|good| good.variants).map(|variant| variant.4).sum();
     let mut out = std::io::stdout().lock();
     writeln!(
         out,
-        "demo: {} products with {units} units, and two people (shown this once)\n  admin     {ADMIN}  {}\n  \
-         customer  {CUSTOMER}  {}",
-        CATALOGUE.len(),
+        "demo: {} products with {units} units in {} categories, {rule_count} price rules, and two people \
+         (shown this once; the customer is a gold one)\n  admin     {ADMIN}  {}\n  customer  {CUSTOMER}  {}",
+        GOODS.len(),
+        SHELVES.len(),
         admin.expose_secret(),
         customer.expose_secret(),
     )
     .context("print the demo's people")?;
     Ok(())
+}
+
+/// Makes the categories; the answer has each by its slug.
+async fn put_up_shelves(engine: &Engine) -> Result<BTreeMap<&'static str, CategoryId>, Failure> {
+    let mut shelves = BTreeMap::new();
+    for (slug, name, parent) in SHELVES {
+        let id = CategoryId(crate::ids::make().as_u128());
+        let parent = parent.map(|parent| shelves[parent]);
+        let description = category::Description { name: (*name).into(), slug: (*slug).into(), parent };
+        engine
+            .create_category(&Context::system(), id, description)
+            .await
+            .map_err(|failure| anyhow!("make the demo category {slug}: {failure:?}"))?;
+        shelves.insert(*slug, id);
+    }
+    Ok(shelves)
+}
+
+/// One rule of each kind.
+fn rules(shelves: &BTreeMap<&'static str, CategoryId>) -> Vec<Terms> {
+    let now = SystemClock.now();
+    let rule = |name: &str, kind, percent_off| Terms {
+        name: name.into(),
+        kind,
+        off: Off::Percent(percent_off),
+        skus: Vec::new(),
+        categories: Vec::new(),
+        starts_at: None,
+        ends_at: None,
+        priority: RULE_PRIORITY,
+        is_active: true,
+    };
+    let ten = Quantity::new(10).expect("it is not 0");
+    vec![
+        Terms {
+            categories: vec![shelves["outdoor"]],
+            starts_at: Some(now),
+            ends_at: Some(now.after(Millis::from_secs(SEASON_DAYS * 24 * 60 * 60))),
+            ..rule("Rain sale", Kind::Seasonal, 1_500)
+        },
+        Terms {
+            categories: vec![shelves["home"]],
+            ..rule("Ten and more", Kind::Bulk { min_quantity: ten }, 1_000)
+        },
+        rule("Gold customers", Kind::Tier { tier: Tier::Gold }, 500),
+    ]
 }
 
 /// Makes somebody with a new random password.
@@ -146,21 +124,21 @@ async fn make(
     Ok(password)
 }
 
-fn product(demo: &Demo) -> NewProduct {
+fn product(good: &Good, shelves: &BTreeMap<&'static str, CategoryId>) -> NewProduct {
     let description = Description {
-        name: demo.name.into(),
-        text: Some(demo.text.into()),
+        name: good.name.into(),
+        text: Some(good.text.into()),
         status: Status::Active,
-        price: Money(demo.price),
+        price: Money(good.price),
         currency: Currency::new("EUR").expect("three capital letters"),
-        category_ids: Vec::new(),
-        attributes: "{}".into(),
+        category_ids: vec![shelves[good.category]],
+        attributes: good.attributes.into(),
         reserve_on: ReserveOn::Cart,
         reservation_ttl: None,
         per_order_limit: None,
-        per_customer_limit: demo.per_customer_limit.and_then(Quantity::new),
+        per_customer_limit: good.per_customer_limit.and_then(Quantity::new),
     };
-    let variant = |(sku, name, attributes, price_adjustment, units): &DemoVariant| NewVariant {
+    let variant = |(sku, name, attributes, price_adjustment, units): &GoodVariant| NewVariant {
         description: Arc::new(VariantDescription {
             sku: Sku::new(sku).expect("the demo's skus are well-formed"),
             name: (!name.is_empty()).then(|| (*name).into()),
@@ -171,7 +149,7 @@ fn product(demo: &Demo) -> NewProduct {
     };
     NewProduct {
         description: Arc::new(description),
-        is_simple: demo.variants.len() == 1,
-        variants: demo.variants.iter().map(variant).collect(),
+        is_simple: good.variants.len() == 1,
+        variants: good.variants.iter().map(variant).collect(),
     }
 }
