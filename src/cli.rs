@@ -174,6 +174,9 @@ struct SettingFlags {
     /// Serve one address so many calls of /auth at once [env: HOLDFAST_AUTH_RATE_LIMIT_BURST] [default: 200].
     #[arg(long, value_name = "COUNT")]
     auth_rate_limit_burst: Option<u32>,
+    /// Let callers on this machine ask so many times as much [env: HOLDFAST_RATE_LIMIT_LOCAL_FACTOR] [default: 100].
+    #[arg(long, value_name = "TIMES")]
+    rate_limit_local_factor: Option<u32>,
     /// Believe these proxies where a client is: addresses or CIDR [env: HOLDFAST_TRUSTED_PROXIES].
     #[arg(long, value_name = "LIST")]
     trusted_proxies: Option<String>,
@@ -289,6 +292,7 @@ impl SettingFlags {
             ("rate_limit_burst", self.rate_limit_burst.map(|count| count.to_string())),
             ("auth_rate_limit_per_second", self.auth_rate_limit_per_second.map(|count| count.to_string())),
             ("auth_rate_limit_burst", self.auth_rate_limit_burst.map(|count| count.to_string())),
+            ("rate_limit_local_factor", self.rate_limit_local_factor.map(|times| times.to_string())),
             ("trusted_proxies", self.trusted_proxies),
             ("cors_origins", self.cors_origins),
             ("max_connections", self.max_connections.map(|count| count.to_string())),

@@ -37,6 +37,7 @@ const RATE_LIMIT_PER_SECOND_DEFAULT: &str = "1000";
 const RATE_LIMIT_BURST_DEFAULT: &str = "2000";
 const AUTH_RATE_LIMIT_PER_SECOND_DEFAULT: &str = "5";
 const AUTH_RATE_LIMIT_BURST_DEFAULT: &str = "200";
+const RATE_LIMIT_LOCAL_FACTOR_DEFAULT: &str = "100";
 const MAX_CONNECTIONS_DEFAULT: &str = "25000";
 
 /// More connections than this need more ports and memory than one machine has.
@@ -72,6 +73,8 @@ pub struct Settings {
     pub auth_rate_limit_per_second: u32,
     /// Calls below `/api/v1/auth/` from one address at once.
     pub auth_rate_limit_burst: u32,
+    /// How many times as much callers on this machine itself may ask.
+    pub rate_limit_local_factor: u32,
     /// Whose word on the client's address is taken: proxies of ours.
     pub trusted_proxies: Networks,
     /// Whose pages may call the API from a browser; empty: none but those of the same origin.
@@ -133,6 +136,7 @@ const SETTINGS: &[Known] = &[
     known("rate_limit_burst", "HOLDFAST_RATE_LIMIT_BURST", Shown::Whole),
     known("auth_rate_limit_per_second", "HOLDFAST_AUTH_RATE_LIMIT_PER_SECOND", Shown::Whole),
     known("auth_rate_limit_burst", "HOLDFAST_AUTH_RATE_LIMIT_BURST", Shown::Whole),
+    known("rate_limit_local_factor", "HOLDFAST_RATE_LIMIT_LOCAL_FACTOR", Shown::Whole),
     known("trusted_proxies", "HOLDFAST_TRUSTED_PROXIES", Shown::Whole),
     known("cors_origins", "HOLDFAST_CORS_ORIGINS", Shown::Whole),
     known("max_connections", "HOLDFAST_MAX_CONNECTIONS", Shown::Whole),
@@ -302,6 +306,7 @@ fn defaults() -> Layer {
         ("rate_limit_burst", RATE_LIMIT_BURST_DEFAULT),
         ("auth_rate_limit_per_second", AUTH_RATE_LIMIT_PER_SECOND_DEFAULT),
         ("auth_rate_limit_burst", AUTH_RATE_LIMIT_BURST_DEFAULT),
+        ("rate_limit_local_factor", RATE_LIMIT_LOCAL_FACTOR_DEFAULT),
         ("trusted_proxies", ""),
         ("cors_origins", ""),
         ("max_connections", MAX_CONNECTIONS_DEFAULT),
@@ -394,6 +399,8 @@ fn validate(settings: &Settings, source_of: impl Fn(&'static str) -> Source) -> 
     check(is_burst(settings.rate_limit_burst), "rate_limit_burst", "must be at least 1".to_owned())?;
     let is_good = is_burst(settings.auth_rate_limit_burst);
     check(is_good, "auth_rate_limit_burst", "must be at least 1".to_owned())?;
+    let is_good = settings.rate_limit_local_factor > 0;
+    check(is_good, "rate_limit_local_factor", "must be at least 1".to_owned())?;
     let is_good = (1..=CONNECTIONS_MAX).contains(&settings.max_connections);
     check(is_good, "max_connections", format!("must be 1 to {CONNECTIONS_MAX}"))?;
     if let Some(secret) = &settings.jwt_secret {

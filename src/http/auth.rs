@@ -19,7 +19,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 
 use super::address::client_address;
-use super::caller::{self, Caller};
+use super::caller::{self, Caller, UserCaller};
 use super::idempotency::IdempotencyKey;
 use super::json::Json;
 use super::position::AtLeast;
@@ -95,11 +95,12 @@ pub async fn register(
 /// Logs somebody in.
 ///
 /// What was in the cart of the session that they came with is in theirs before they are answered. An unknown email
-/// takes as long as a wrong password and reads the same.
+/// takes as long as a wrong password and reads the same. Each login is a session of its own, whatever key comes with
+/// it.
 ///
 /// # Errors
 ///
-/// `invalid_credentials`; `rate_limited` after too many failures; `malformed_request` for a malformed session;
+/// `invalid_credentials`; `rate_limited` after too many failures; `malformed_request` for a malformed session or key;
 /// `overloaded` when all hashers are busy; `not_ready` when the journal stopped.
 #[utoipa::path(
     post, path = "/api/v1/auth/login", tag = "Accounts", operation_id = "login",
@@ -119,6 +120,7 @@ pub async fn login(
     body: Json<Login>,
 ) -> Result<HttpResponse, Problem> {
     let session = caller::session(&request)?;
+    IdempotencyKey::of(request.headers())?;
     let Json(Login { email, password }) = body;
     let email = email.as_str().trim().to_lowercase();
     let attempt = throttle.begin(&email, client_address(&request), Instant::now()).map_err(|wait| {
@@ -246,11 +248,12 @@ pub async fn logout(
         (status = 304, description = "The client has this version."),
     ),
 )]
-pub async fn me(request: HttpRequest, engine: Shop, _at_least: AtLeast) -> Result<HttpResponse, Problem> {
-    let caller = caller::signed_in(&request)?;
-    let Some(user) = caller.and_then(|caller| caller.user()) else {
-        return Err(Problem::new(Code::Unauthenticated, "This needs an access token."));
-    };
+pub async fn me(
+    request: HttpRequest,
+    engine: Shop,
+    UserCaller(user): UserCaller,
+    _at_least: AtLeast,
+) -> Result<HttpResponse, Problem> {
     Ok(match engine.account(AccountId(user.uuid().as_u128())).await {
         Ok(Some(account)) => answer::unless_unchanged(&request, &account.version.to_string(), || {
             answer::json(StatusCode::OK, &Me::of(&account))

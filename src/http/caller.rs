@@ -139,6 +139,22 @@ impl FromRequest for AdminCaller {
     }
 }
 
+/// Somebody with an account; everybody else is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UserCaller(pub UserId);
+
+impl FromRequest for UserCaller {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
+        ready(signed_in(request).and_then(|caller| {
+            let user = caller.and_then(|caller| caller.user()).map(Self);
+            user.ok_or_else(|| Problem::new(Code::Unauthenticated, "This needs an access token."))
+        }))
+    }
+}
+
 /// The caller with an account, or `None` when no token came. What they may do is the account's to say, as it is now:
 /// the token only says who they are.
 ///

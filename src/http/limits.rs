@@ -26,19 +26,24 @@ const HEALTH_PATH: &str = "v1/health";
 /// The counters of every class. Absent ones do not limit.
 #[derive(Default)]
 pub struct Limits {
+    remote: Classes,
+    /// Of callers on this machine: load tests and the operator's own programs, which are worth many clients.
+    local: Classes,
+    keys: Keys,
+}
+
+#[derive(Default)]
+struct Classes {
     default: Option<Quota>,
     auth: Option<Quota>,
-    keys: Keys,
 }
 
 impl Limits {
     /// The limits that the settings ask for.
     pub fn of(settings: &Settings) -> Self {
-        let Settings { rate_limit_per_second, rate_limit_burst, .. } = *settings;
-        let Settings { auth_rate_limit_per_second, auth_rate_limit_burst, .. } = *settings;
         Self {
-            default: Quota::new("default", rate_limit_per_second, rate_limit_burst),
-            auth: Quota::new("auth", auth_rate_limit_per_second, auth_rate_limit_burst),
+            remote: Classes::of(settings, 1),
+            local: Classes::of(settings, settings.rate_limit_local_factor),
             keys: Keys::default(),
         }
     }
@@ -52,11 +57,12 @@ impl Limits {
         if within_api == HEALTH_PATH {
             return Ok(None);
         }
+        let classes = if is_local(request) { &self.local } else { &self.remote };
         if within_api.starts_with(AUTH_PATHS) {
-            let Some(auth) = &self.auth else { return Ok(None) };
+            let Some(auth) = &classes.auth else { return Ok(None) };
             return auth.count(self.keys.of(Name::Address(client_address(request)))).map(Some);
         }
-        let Some(default) = &self.default else { return Ok(None) };
+        let Some(default) = &classes.default else { return Ok(None) };
         match self.caller(request) {
             Some(key) => default.count(key).map(Some),
             None => Ok(None),
@@ -65,7 +71,9 @@ impl Limits {
 
     /// Forgets the counters that are full again: they say no more than none would.
     pub fn trim(&self) {
-        [&self.default, &self.auth].into_iter().flatten().for_each(Quota::trim);
+        for classes in [&self.remote, &self.local] {
+            [&classes.default, &classes.auth].into_iter().flatten().for_each(Quota::trim);
+        }
     }
 
     /// Who is counted: the account, else the session, else the address. `None` for an operator's own machine.
@@ -81,5 +89,17 @@ impl Limits {
             return Some(self.keys.of(Name::Session(session.as_str())));
         }
         (!is_local(request)).then(|| self.keys.of(Name::Address(client_address(request))))
+    }
+}
+
+impl Classes {
+    fn of(settings: &Settings, factor: u32) -> Self {
+        let times = |count: u32| count.saturating_mul(factor);
+        let Settings { rate_limit_per_second, rate_limit_burst, .. } = *settings;
+        let Settings { auth_rate_limit_per_second, auth_rate_limit_burst, .. } = *settings;
+        Self {
+            default: Quota::new("default", times(rate_limit_per_second), times(rate_limit_burst)),
+            auth: Quota::new("auth", times(auth_rate_limit_per_second), times(auth_rate_limit_burst)),
+        }
     }
 }

@@ -73,7 +73,8 @@ const TAG_LETTERS: usize = 32;
     components(schemas(
         values::Sku, values::Id<values::Product>, values::Id<values::Reservation>, values::Id<values::Order>,
         caller::UserId, values::Id<values::Category>, values::Id<values::Rule>,
-        products::list::SortWord, products::list::Include, prices::rules::Sort, prices::rules::Include,
+        products::list::SearchFor, products::list::SortWord, products::list::Include,
+        prices::rules::Sort, prices::rules::Include,
         query::Limit, movements::Kind, orders::StatusWord, reservations::StatusWord, products::StatusWord,
         FieldError, LineProblem, Code,
     )),

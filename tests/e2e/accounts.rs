@@ -56,6 +56,9 @@ async fn customer_registers_logs_in_and_is_who_they_are_also_after_kill_minus_9(
     shop.client.get("/auth/me").send().await.expect_problem(401, "unauthenticated");
     let guest = shop.client.get("/auth/me").session("a-guest-session-0001").send().await;
     guest.expect_problem(401, "unauthenticated");
+    // Who one is comes before what one wants to know.
+    let beyond = shop.client.get("/auth/me").header("Min-Journal-Position", "AAD_________8A").send().await;
+    beyond.expect_problem(401, "unauthenticated");
 }
 
 #[tokio::test]

@@ -133,6 +133,7 @@ fn page_that_is_let_in_can_read_every_answer() {
         ("HOLDFAST_CORS_ORIGINS", ORIGIN),
         ("HOLDFAST_RATE_LIMIT_PER_SECOND", "1"),
         ("HOLDFAST_RATE_LIMIT_BURST", "1"),
+        ("HOLDFAST_RATE_LIMIT_LOCAL_FACTOR", "1"),
     ];
     let server = start(&folder, &settings);
     let headers = format!("Origin: {ORIGIN}\r\nX-Session-ID: a-guest-session-0001\r\n");

@@ -178,4 +178,7 @@ async fn login_checks_its_form() {
         let refused = shop.client.post("/auth/login", &body).send().await;
         assert_eq!(refused.expect_problem(422, "validation_failed").wrong_fields(), [field]);
     }
+    let body = json!({ "email": "a@b.test", "password": "x" });
+    let refused = shop.client.post("/auth/login", &body).key(&"k".repeat(256)).send().await;
+    refused.expect_problem(400, "malformed_request");
 }

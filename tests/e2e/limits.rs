@@ -12,9 +12,10 @@ const BURST: u32 = 5;
 /// More requests than a limit of [`BURST`] lets through in the time they take.
 const ASKS_MAX: u32 = 200;
 
+/// A server that counts this machine's callers like all others, unless the settings say otherwise.
 fn start(folder: &Folder, settings: &[(&str, &str)]) -> Server {
     let mut serve = folder.serve();
-    serve.envs(settings.iter().copied());
+    serve.env("HOLDFAST_RATE_LIMIT_LOCAL_FACTOR", "1").envs(settings.iter().copied());
     Server::start(serve)
 }
 
@@ -161,6 +162,21 @@ async fn stranger_who_claims_to_be_a_proxy_is_not_believed() {
         ask(&server, "GET", "/api/v1/auth/login", &forged).status == 429
     });
     assert!(refused.is_some(), "each forged address was another client");
+}
+
+#[tokio::test]
+async fn callers_on_this_machine_may_ask_many_times_as_much() {
+    let folder = Folder::new();
+    let settings = [
+        ("HOLDFAST_RATE_LIMIT_PER_SECOND", "1"),
+        ("HOLDFAST_RATE_LIMIT_BURST", "5"),
+        ("HOLDFAST_RATE_LIMIT_LOCAL_FACTOR", "10"),
+    ];
+    let server = start(&folder, &settings);
+    let shop = Shop::of(&server);
+    let answer = shop.client.get("/products").session("a-guest-session-0001").send().await.expect(200);
+    assert_eq!(answer.header("ratelimit-policy"), "\"default\";q=50;w=5");
+    assert_eq!(answer.header("ratelimit"), "\"default\";r=49;t=1");
 }
 
 #[tokio::test]

@@ -189,6 +189,46 @@ fn bodies_are_described_with_the_fields_that_are_read() {
 }
 
 #[test]
+fn what_another_version_refuses_says_how_to_name_the_version() {
+    let document = document();
+    let if_match = serde_json::json!({ "$ref": "#/components/parameters/IfMatch" });
+    let mut count = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (verb, operation) in item.as_object().unwrap() {
+            if operation["responses"]["412"].is_object() {
+                assert!(operation["parameters"].as_array().unwrap().contains(&if_match), "{verb} {path}");
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 3, "some writes are conditional: {count}");
+}
+
+#[test]
+fn every_counted_answer_tells_how_the_caller_stands() {
+    let document = document();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        if !path.starts_with("/api/v1/") || path == "/api/v1/health" {
+            continue;
+        }
+        for (verb, operation) in item.as_object().unwrap() {
+            for (status, response) in operation["responses"].as_object().unwrap() {
+                let response = match response["$ref"].as_str() {
+                    Some(target) => document.pointer(&target[1..]).unwrap(),
+                    None => response,
+                };
+                for name in ["RateLimit", "RateLimit-Policy"] {
+                    // An address that is too long is refused before anybody is counted.
+                    let is_told = response["headers"][name].is_object();
+                    assert_eq!(is_told, status != "414", "{verb} {path} {status}: {name}");
+                }
+            }
+            assert!(operation["responses"]["429"].is_object(), "{verb} {path}");
+        }
+    }
+}
+
+#[test]
 fn every_reference_leads_somewhere() {
     fn walk(value: &Value, document: &Value) {
         match value {

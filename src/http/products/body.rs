@@ -2,6 +2,7 @@
 
 mod categories;
 mod schema;
+mod variants;
 
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ use crate::http::values::{Category, Id, Sku, Text, TtlSeconds, Units, Whole};
 
 use self::categories::check_categories;
 use self::schema::{CategoryIds, WantedVariants};
+use self::variants::{check_variants_patch, refuse_sku_beside, refuse_twins};
 
 pub(super) use self::categories::domain_ids;
 
@@ -461,36 +463,6 @@ pub(super) fn check_attributes(raw: Option<Json>, check: &mut Check) -> Option<A
             check.refuse("attributes", Fault::new("wrong_type", "Must be an object."));
             None
         }
-    }
-}
-
-fn refuse_twins(variants: &[NewVariantBody], check: &mut Check) {
-    for (index, variant) in variants.iter().enumerate() {
-        if variants[..index].iter().any(|before| before.sku == variant.sku) {
-            let field = format!("variants[{index}].sku");
-            check.refuse(&field, Fault::new("duplicate", "Another variant of this product has it."));
-        }
-    }
-}
-
-/// The variants of a patch; none at all are an empty list.
-fn check_variants_patch(
-    raw: Field<Objects<RawVariant, VARIANTS_MAX>>,
-    check: &mut Check,
-) -> Option<Option<Vec<NewVariantBody>>> {
-    let variants = match raw {
-        Field::Absent => return Some(None),
-        Field::Null => Vec::new(),
-        Field::Good(Objects(list)) if list.is_empty() => Vec::new(),
-        variants => check.objects("variants", variants, NewVariantBody::check)?,
-    };
-    refuse_twins(&variants, check);
-    Some(Some(variants))
-}
-
-fn refuse_sku_beside(has_variants: bool, sku: &Field<Sku>, check: &mut Check) {
-    if has_variants && matches!(sku, Field::Good(_)) {
-        check.refuse("sku", Fault::new("conflict", "Each variant has a sku of its own; leave this out."));
     }
 }
 

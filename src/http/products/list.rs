@@ -14,11 +14,12 @@ use serde::{Deserialize, Serialize};
 use super::body::StatusWord;
 use crate::http::caller::is_admin;
 use crate::http::cursor::Cursors;
+use crate::http::openapi::inline::value_schemas;
 use crate::http::position::AtLeast;
 use crate::http::problem::{Code, Problem};
 use crate::http::query::{Limit, Query};
 use crate::http::shop::Shop;
-use crate::http::values::{Text, Whole};
+use crate::http::values::{Whole, schema};
 use crate::http::{answer, view};
 
 /// Tells whether a listing came from a cache; there is none yet.
@@ -26,8 +27,6 @@ const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 
 /// The longest text that is searched for.
 const TEXT_CHARACTERS_MAX: usize = 200;
-
-type SearchWords = Text<1, TEXT_CHARACTERS_MAX>;
 
 type Price = Whole<0, { Money::PRICE_MAX }>;
 
@@ -40,7 +39,6 @@ pub struct Filter {
     category: Option<String>,
     /// Words, all of which are in the name, the description, a sku or the name of a variant, in any case; the last may
     /// be the beginning of one.
-    #[param(value_type = Option<SearchWords>)]
     q: Option<SearchFor>,
     /// The lowest `price`, in minor units.
     min_price: Option<Price>,
@@ -61,10 +59,14 @@ pub struct Filter {
     cursor: Option<String>,
 }
 
-/// A text of 1 to 200 characters.
+/// A text of 1 to 200 characters, whichever they are: what is no letter and no digit stands between words.
 #[derive(Deserialize)]
 #[serde(try_from = "String")]
-struct SearchFor(String);
+pub(in crate::http) struct SearchFor(String);
+
+value_schemas! {
+    impl[] SearchFor as "search" => schema::text().min_length(Some(1)).max_length(Some(TEXT_CHARACTERS_MAX));
+}
 
 /// The order, as a word.
 #[derive(Clone, Copy, Debug, Default, Deserialize, utoipa::ToSchema)]
