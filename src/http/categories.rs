@@ -11,13 +11,13 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use holdfast_actors::domain::CategoryId;
 use holdfast_actors::domain::category::{Categories, Category};
 use holdfast_actors::{Answer, Failure};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::caller::{AdminCaller, Caller};
 use super::json::Json;
 use super::position::AtLeast;
 use super::problem::Problem;
-use super::query::Query;
+use super::query::{NoFilter, Query};
 use super::shop::Shop;
 use super::values::{self, Id};
 use super::{answer, context};
@@ -27,11 +27,6 @@ use self::view::{Branch, Plain};
 
 /// Letters of a tag that stand for what a category's branch looks like.
 const TAG_LETTERS: usize = 32;
-
-/// Reads of categories have no parameters.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NoFilter {}
 
 /// The categories at the top, each with all below it.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -117,6 +112,7 @@ pub async fn create(
     request: HttpRequest,
     engine: Shop,
     admin: AdminCaller,
+    _none: Query<NoFilter>,
     body: Json<CategoryBody>,
 ) -> Result<HttpResponse, Problem> {
     let context = context::of_write(&request, &Caller::Admin(admin.0), &body.0)?;
@@ -150,6 +146,7 @@ pub async fn replace(
     engine: Shop,
     admin: AdminCaller,
     path: web::Path<String>,
+    _none: Query<NoFilter>,
     body: Json<CategoryBody>,
 ) -> Result<HttpResponse, Problem> {
     let context = context::of_write(&request, &Caller::Admin(admin.0), &body.0)?;
@@ -184,6 +181,7 @@ pub async fn delete(
     engine: Shop,
     admin: AdminCaller,
     path: web::Path<String>,
+    _none: Query<NoFilter>,
 ) -> Result<HttpResponse, Problem> {
     let context = context::of_write(&request, &Caller::Admin(admin.0), &())?;
     let Some(id) = category_id(&path) else {

@@ -195,7 +195,7 @@ pub fn raise_file_limit(connections: u32) {
     let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(allowed), maximum });
     if raised.is_err() || allowed < wanted {
         WATCHED_MAX.store(allowed.saturating_sub(FILES_BESIDES) / SCARCE_FILES_SHARE, Ordering::Relaxed);
-        tracing::info!(
+        tracing::debug!(
             "{connections} connections need {wanted} open files and {allowed} are allowed: not all are watched; \
              raise the limit (ulimit -n) or lower --max-connections"
         );

@@ -265,10 +265,11 @@ async fn change(
 ) -> Result<HttpResponse, Problem> {
     let caller = Caller::Admin(admin.0);
     let context = context::of_write(request, &caller, body)?;
-    let Some((product, variant)) = find(engine, sku) else {
+    let Some(sku) = Sku::new(sku) else {
         return Ok(answer::refused(Failure::NotFound, engine, None));
     };
-    Ok(match engine.command(&context, product, command(variant)).await {
+    let product = engine.find(&sku).map(|(product, _)| product);
+    Ok(match engine.command_on(&context, &sku, command).await {
         Ok(answer) => {
             let answer: Answer<StockChange> = answer.map(|outcome| match outcome {
                 Outcome::StockChanged(change) => change,
@@ -277,7 +278,7 @@ async fn change(
             let body = view::StockChangeView::of(&answer.value, context.actor);
             answer::written(answer::json(status, &body), &answer)
         }
-        Err(failure) => answer::refused(failure, engine, Some(product)),
+        Err(failure) => answer::refused(failure, engine, product),
     })
 }
 

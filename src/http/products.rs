@@ -19,6 +19,7 @@ use super::caller::{AdminCaller, Caller, is_admin};
 use super::json::Json;
 use super::position::AtLeast;
 use super::problem::Problem;
+use super::query::{NoFilter, Query};
 use super::shop::Shop;
 use super::values::{self, Id};
 use super::{answer, context, view};
@@ -45,6 +46,7 @@ pub async fn create(
     request: HttpRequest,
     engine: Shop,
     admin: AdminCaller,
+    _none: Query<NoFilter>,
     body: Json<NewProductBody>,
 ) -> Result<HttpResponse, Problem> {
     let caller = Caller::Admin(admin.0);
@@ -80,6 +82,7 @@ pub async fn read(
     request: HttpRequest,
     engine: Shop,
     path: web::Path<String>,
+    _none: Query<NoFilter>,
     _at_least: AtLeast,
 ) -> Result<HttpResponse, Problem> {
     Ok(match visible(&engine, product_id(&path), is_admin(&request)?).await {
@@ -111,6 +114,7 @@ pub async fn patch(
     engine: Shop,
     admin: AdminCaller,
     path: web::Path<String>,
+    _none: Query<NoFilter>,
     body: Json<ProductPatch>,
 ) -> Result<HttpResponse, Problem> {
     let caller = Caller::Admin(admin.0);
@@ -155,6 +159,7 @@ pub async fn delete(
     engine: Shop,
     admin: AdminCaller,
     path: web::Path<String>,
+    _none: Query<NoFilter>,
 ) -> Result<HttpResponse, Problem> {
     let caller = Caller::Admin(admin.0);
     let context = context::of_write(&request, &caller, &())?;

@@ -44,6 +44,11 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
     }
 }
 
+/// No query parameters.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoFilter {}
+
 /// The `limit` of a list: 1 to 200, by default 50.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "u16")]

@@ -231,3 +231,34 @@ async fn everything_reads_the_same_after_a_restart() {
     assert_eq!((before.1, before.2), (after.1, after.2));
     shop.client.get(&format!("/products/{}", gone.id)).send().await.expect_problem(404, "not_found");
 }
+
+#[tokio::test]
+async fn query_parameter_of_a_route_that_has_none_is_refused_and_nothing_is_done() {
+    let folder = Folder::new();
+    let server = folder.start();
+    let shop = Shop::of(&server);
+    let mug = shop.product("MUG", 1).await;
+    let before = shop.read(&mug).await.text;
+    let at = format!("/products/{}", mug.id);
+    let all = json!({ "name": "Cup", "price": 1, "currency": "EUR" });
+    for (method, path, body) in [
+        ("GET", at.clone(), Value::Null),
+        ("PUT", at.clone(), all.clone()),
+        ("PATCH", at.clone(), json!({ "name": "Cup" })),
+        ("DELETE", at.clone(), Value::Null),
+        ("POST", "/products".to_owned(), all),
+        ("POST", format!("{at}/variants"), json!({ "sku": "CUP" })),
+        ("GET", "/variants/MUG".to_owned(), Value::Null),
+        ("PATCH", "/variants/MUG".to_owned(), json!({ "sku": "CUP" })),
+        ("DELETE", "/variants/MUG".to_owned(), Value::Null),
+        ("POST", "/categories".to_owned(), json!({ "name": "Cups", "slug": "cups" })),
+    ] {
+        let refused = shop.change(method, &format!("{path}?force=true"), &body).send().await;
+        assert_eq!(refused.status, 400, "{method} {path}: {}", refused.text);
+        refused.expect_problem(400, "malformed_request");
+    }
+    assert_eq!(shop.read(&mug).await.text, before);
+    shop.client.get("/products?include=total").send().await.expect(200);
+    shop.client.get("/variants/CUP").send().await.expect_problem(404, "not_found");
+    shop.client.get("/categories/cups").send().await.expect_problem(404, "not_found");
+}

@@ -22,6 +22,8 @@ async fn fill(shop: &Shop) -> (String, Vec<Asked>) {
     let asks = [
         ("POST", variants_at.clone(), json!({ "sku": "B", "initial_stock": 3 }), 201),
         ("POST", variants_at, json!({ "sku": "MUG" }), 409),
+        ("POST", "/inventory/B/adjustments".to_owned(), json!({ "delta": 2, "reason": "received" }), 201),
+        ("POST", "/inventory/B/counts".to_owned(), json!({ "on_hand": 4 }), 200),
         ("PATCH", "/variants/B".to_owned(), json!({ "sku": "C", "name": "C" }), 200),
         ("DELETE", "/variants/MUG".to_owned(), Value::Null, 204),
         ("DELETE", "/variants/C".to_owned(), Value::Null, 409),

@@ -326,6 +326,36 @@ async fn cart_line_of_a_removed_variant_is_not_sold_and_can_be_taken_out() {
 }
 
 #[tokio::test]
+async fn cart_line_of_a_removed_variant_goes_by_its_old_sku_whoever_has_that_now() {
+    let folder = Folder::new();
+    let server = folder.start();
+    let shop = Shop::of(&server);
+    let variants = json!([{ "sku": "A", "initial_stock": 5 }, { "sku": "B", "initial_stock": 5 }]);
+    let body = json!({ "name": "Tee", "price": 1, "currency": "EUR", "reserve_on": "checkout", "variants": variants });
+    shop.make(&body).await;
+    let guests = [1, 2, 3].map(|number| Person::guest(&shop, number));
+    for guest in &guests {
+        guest.add("A", 1).await;
+    }
+    shop.change("DELETE", "/variants/A", &Value::Null).send().await.expect(204);
+    let [first, second, third] = &guests;
+
+    let none = json!({ "quantity": 0 });
+    let cart = first.put("/cart/items/A", &none).send().await.expect(200).body;
+    assert_eq!(cart["lines"], json!([]));
+    first.put("/cart/items/A", &none).send().await.expect_problem(404, "not_found");
+    first.put("/cart/items/A", &json!({ "quantity": 1 })).send().await.expect_problem(404, "not_found");
+
+    shop.product("A", 1).await;
+    let cart = second.delete("/cart/items/A").send().await.expect(200).body;
+    assert_eq!(cart["lines"], json!([]));
+    second.delete("/cart/items/A").send().await.expect_problem(404, "not_found");
+    let cart = third.put("/cart/items/A", &none).send().await.expect(200).body;
+    assert_eq!(cart["lines"], json!([]));
+    assert_eq!(third.put("/cart/items/A", &none).send().await.expect(200).body["lines"], json!([]));
+}
+
+#[tokio::test]
 async fn held_cart_line_keeps_its_variant_and_a_renamed_one_is_found() {
     let folder = Folder::new();
     let server = folder.start();

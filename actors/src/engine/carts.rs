@@ -49,13 +49,13 @@ impl Engine {
         item: CartItem,
         quantity: Quantity,
     ) -> Result<Answer<CartFacts>, Failure> {
-        self.change_cart(context, owner, None, |engine| {
+        self.ask_cart(context, owner, |engine| {
             let (product, variant) = match &item {
                 CartItem::Sku(sku) => engine.find(sku).ok_or(Failure::NotFound)?,
                 CartItem::Product(product) => (*product, engine.sellable(*product, None)?.1),
             };
             engine.sellable(product, engine.sku_of(product, variant).as_ref())?;
-            Ok((product, variant, Change::Add(quantity)))
+            Ok(CartWish::Change(product, variant, Change::Add(quantity), None))
         })
         .await
     }
@@ -74,11 +74,16 @@ impl Engine {
         quantity: Option<Quantity>,
         version: Option<u32>,
     ) -> Result<Answer<CartFacts>, Failure> {
-        self.change_cart(context, owner, version, |engine| {
-            // What is a draft by now can still be taken out.
-            let found = if quantity.is_some() { engine.find_sold(sku) } else { engine.find(sku) };
-            let (product, variant) = found.ok_or(Failure::NotFound)?;
-            Ok((product, variant, quantity.map_or(Change::Remove, Change::Set)))
+        self.ask_cart(context, owner, |engine| {
+            let Some(quantity) = quantity else {
+                // What is a draft by now can still be taken out, and so can what nobody sells any more.
+                return Ok(match engine.find(sku) {
+                    Some((product, variant)) => CartWish::Change(product, variant, Change::Remove, version),
+                    None => CartWish::Tidy(version),
+                });
+            };
+            let (product, variant) = engine.find_sold(sku).ok_or(Failure::NotFound)?;
+            Ok(CartWish::Change(product, variant, Change::Set(quantity), version))
         })
         .await
     }
@@ -96,23 +101,20 @@ impl Engine {
         version: Option<u32>,
     ) -> Result<Answer<CartFacts>, Failure> {
         let found = self.find(sku);
-        let is_there = |(product, variant): (ProductId, VariantNo)| async move {
+        let is_there = |(product, variant): (ProductId, VariantNo)| {
             let partition = self.inner.slots.partition(owner.buyer().0);
             self.look_at_partition(partition, move |books| {
                 books.carts.of(owner).is_some_and(|(_, cart)| cart.line(product, variant).is_some())
             })
-            .await
         };
-        let Some((product, variant)) = found else {
-            // Nobody sells that any more; if the cart has such a line, it goes.
-            return self.ask_cart(context, owner, |_| Ok(CartWish::Tidy(version))).await;
+        let wish = match found {
+            Some((product, variant)) if is_there((product, variant)).await? => {
+                CartWish::Change(product, variant, Change::Remove, version)
+            }
+            // Nobody sells that any more, or somebody else has the sku now; if the cart has such a line, it goes.
+            _ => CartWish::Tidy(version),
         };
-        let is_absent = !is_there((product, variant)).await?;
-        self.change_cart(context, owner, version, |_| match is_absent {
-            false => Ok((product, variant, Change::Remove)),
-            true => Err(Failure::NotFound),
-        })
-        .await
+        self.ask_cart(context, owner, |_| Ok(wish)).await
     }
 
     /// Takes everything out of somebody's cart.
@@ -141,20 +143,6 @@ impl Engine {
         let (reply, answer) = oneshot::channel();
         shard.address.do_send(Merge { guest, customer, reply });
         Ok(answer.await.map_err(|_| Failure::Stopped)?.open().await?)
-    }
-
-    async fn change_cart(
-        &self,
-        context: &Context,
-        owner: Owner,
-        version: Option<u32>,
-        change: impl FnOnce(&Self) -> Result<(ProductId, VariantNo, Change), Failure>,
-    ) -> Result<Answer<CartFacts>, Failure> {
-        self.ask_cart(context, owner, |engine| {
-            let (product, variant, change) = change(engine)?;
-            Ok(CartWish::Change(product, variant, change, version))
-        })
-        .await
     }
 
     /// The key is asked first: a retry meets its answer, whatever became of the skus.

@@ -26,6 +26,27 @@ impl Engine {
         self.ask(context, product, Wish::Do(command)).await
     }
 
+    /// Carries out a command on the variant of that sku.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`].
+    pub async fn command_on(
+        &self,
+        context: &Context,
+        sku: &Sku,
+        command: impl FnOnce(VariantNo) -> Command,
+    ) -> Result<Answer<Outcome>, Failure> {
+        // The key is asked first: a retry meets its answer even when nobody has the sku by now.
+        let key = match self.claim(context).await? {
+            Claimed::Kept(reply) => return into_answer(reply),
+            Claimed::Free(key) => key,
+        };
+        let (product, variant) = self.find(sku).ok_or(Failure::NotFound)?;
+        let partition = self.inner.slots.partition(product.0);
+        self.send(context, key, product, partition, Wish::Do(command(variant))).await
+    }
+
     /// Makes a product.
     ///
     /// # Errors

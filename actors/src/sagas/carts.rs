@@ -123,6 +123,11 @@ impl Sagas {
         variant: VariantNo,
     ) -> OwnerReply {
         let Some(_) = before.line(product, variant) else {
+            // The sku may have been that of a line whose variant is gone.
+            let events = self.decide_tidy(before);
+            if !events.is_empty() {
+                return self.commit_cart(&mut request, id, before, events);
+            }
             let facts = if before.version == 0 { CartFacts::default() } else { CartFacts::of(id, before) };
             return self.unchanged(&mut request, id, facts);
         };

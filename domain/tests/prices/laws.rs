@@ -93,6 +93,7 @@ fn nearest_even(numerator: i128, denominator: i128) -> i128 {
     match down.cmp(&up) {
         std::cmp::Ordering::Less => below,
         std::cmp::Ordering::Greater => above,
+        std::cmp::Ordering::Equal if below == above => below,
         std::cmp::Ordering::Equal => [below, above].into_iter().find(|it| it % 2 == 0).expect("one is even"),
     }
 }

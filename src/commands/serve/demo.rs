@@ -52,8 +52,8 @@ pub(super) async fn fill(engine: &Engine, passwords: &Passwords) -> Result<(), F
     let mut out = std::io::stdout().lock();
     writeln!(
         out,
-        "demo: {} products with {units} units in {} categories, {rule_count} price rules, and two people \
-         (shown this once; the customer is a gold one)\n  admin     {ADMIN}  {}\n  customer  {CUSTOMER}  {}",
+        "demo: {} products with {units} units in {} categories, {rule_count} price rules, and two people (shown this \
+         once)\n  admin     {ADMIN}  {}\n  customer  {CUSTOMER}  {}",
         GOODS.len(),
         SHELVES.len(),
         admin.expose_secret(),
