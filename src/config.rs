@@ -409,7 +409,7 @@ fn validate(settings: &Settings, source_of: impl Fn(&'static str) -> Source) -> 
         check(bytes >= SECRET_BYTES_MIN, "jwt_secret", reason)?;
     }
     if let Some(list) = &settings.jwt_secret_previous {
-        let refused = secret::parse_previous(list).err().map(|error| error.to_string());
+        let refused = secret::parse_previous(list).err().map(|error| format!("is not good: {error}"));
         check(refused.is_none(), "jwt_secret_previous", refused.unwrap_or_default())?;
     }
     if let Some(password) = &settings.admin_password {
@@ -442,10 +442,15 @@ fn without_credentials(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return "(hidden)".to_owned() };
     // The last `@` before the path: a password may hold one that nobody escaped.
     let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    match rest[..authority_end].rfind('@') {
+    let shown = match rest[..authority_end].rfind('@') {
         Some(at) => format!("{scheme}://(hidden){}", &rest[at..]),
-        None if rest.contains('@') => format!("{scheme}://(hidden)"),
+        None if rest.contains('@') => return format!("{scheme}://(hidden)"),
         None => url.to_owned(),
+    };
+    // Where Redis is behind a Unix socket, its password is a parameter.
+    match shown.split_once('?') {
+        Some((shown, _parameters)) => format!("{shown}?(hidden)"),
+        None => shown,
     }
 }
 

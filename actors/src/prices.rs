@@ -59,7 +59,9 @@ impl Handler<ChangePrices> for Shard {
         let core = self.core();
         let mut book = core.prices.borrow_mut();
         let reply = book.turn(&core.turns, asked.change, &asked.context, asked.key);
-        let pending = Pending::new(reply, book.ticket, core.turns.queue.gate().clone());
+        // A refusal may rest on a category that was just removed.
+        let rests_on = book.ticket.max(core.turns.directory.categories().ticket);
+        let pending = Pending::new(reply, rests_on, core.turns.queue.gate().clone());
         // Whoever hung up does not want the answer.
         let _unwanted = asked.reply.send(pending);
     }

@@ -6,8 +6,12 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+use tokio::time::timeout_at;
 
 /// How long failures count, from the first of them on.
 pub const WINDOW: Duration = Duration::from_secs(15 * 60);
@@ -21,6 +25,9 @@ pub const FAILURES_BY_ADDRESS_MAX: u32 = 100;
 /// Emails and addresses that are counted at the most; the oldest makes room.
 pub const COUNTED_MAX: usize = 100_000;
 
+/// How long a login waits for others of its email or address, of which too many are being looked at.
+const OTHERS_WAIT_MAX: Duration = Duration::from_secs(20);
+
 /// Whose failures are counted.
 type Who = [u8; 16];
 
@@ -28,6 +35,8 @@ type Who = [u8; 16];
 #[derive(Debug, Default)]
 pub struct Throttle {
     counts: Mutex<Counts>,
+    /// Told whenever a login has ended.
+    ended: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -40,61 +49,113 @@ struct Counts {
 #[derive(Debug)]
 struct Count {
     failures: u32,
+    /// Logins that were let through and have not ended. Each may be a failure yet.
+    open: u32,
     since: Instant,
 }
 
-/// A login that was let through. It counts as failed until it is taken back.
+/// Why a login is not let through.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refused {
+    /// Too many failed; it may come again after so long.
+    Failed(Duration),
+    /// Too many are being looked at, and might fail.
+    Open,
+}
+
+/// A login that was let through. Dropped without a word, it has failed.
 #[derive(Debug)]
-#[must_use = "a login that did not fail must be taken back"]
-pub struct Attempt {
+#[must_use = "a login that did not fail must say so"]
+pub struct Attempt<'a> {
+    throttle: &'a Throttle,
     email: Who,
     address: Who,
+    end: End,
+}
+
+/// How a login ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum End {
+    Failed,
+    Succeeded,
+    Forgiven,
 }
 
 impl Throttle {
-    /// Lets a login through and counts it, or says how long to wait.
+    /// Lets a login through, after others that are being looked at where there are too many of them; or says how long
+    /// to wait.
+    ///
+    /// # Errors
+    ///
+    /// How long to wait.
+    pub async fn admit(&self, email: &str, address: IpAddr) -> Result<Attempt<'_>, Duration> {
+        let deadline = tokio::time::Instant::now() + OTHERS_WAIT_MAX;
+        loop {
+            // Before the look, so that no end is missed between the two.
+            let mut ended = pin!(self.ended.notified());
+            ended.as_mut().enable();
+            match self.begin(email, address, Instant::now()) {
+                Ok(attempt) => return Ok(attempt),
+                Err(Refused::Failed(wait)) => return Err(wait),
+                Err(Refused::Open) => timeout_at(deadline, ended).await.map_err(|_| Duration::ZERO)?,
+            }
+        }
+    }
+
+    /// Lets a login through and counts it, or says why not.
     ///
     /// Counted at once: guesses that come together must not all be let through before the first has failed.
     ///
     /// # Errors
     ///
-    /// How long to wait.
-    pub fn begin(&self, email: &str, address: IpAddr, now: Instant) -> Result<Attempt, Duration> {
-        let attempt = Attempt {
-            email: digest("email", email.as_bytes()),
-            address: digest("address", address.to_string().as_bytes()),
-        };
+    /// [`Refused`].
+    pub fn begin(&self, email: &str, address: IpAddr, now: Instant) -> Result<Attempt<'_>, Refused> {
+        let email = digest("email", email.as_bytes());
+        let address = digest("address", address.to_string().as_bytes());
         let mut counts = self.lock();
         counts.forget(now);
-        let wait = counts.wait(attempt.email, FAILURES_BY_EMAIL_MAX, now).max(counts.wait(
-            attempt.address,
-            FAILURES_BY_ADDRESS_MAX,
-            now,
-        ));
-        if let Some(wait) = wait {
-            return Err(wait);
+        let bounds = [(email, FAILURES_BY_EMAIL_MAX), (address, FAILURES_BY_ADDRESS_MAX)];
+        let waits = bounds.iter().filter_map(|(who, failures_max)| counts.wait(*who, *failures_max, now));
+        if let Some(wait) = waits.max() {
+            return Err(Refused::Failed(wait));
         }
-        counts.add(attempt.email, now);
-        counts.add(attempt.address, now);
-        Ok(attempt)
-    }
-
-    /// The password was right: its email starts afresh, and its address has one failure less.
-    pub fn succeed(&self, attempt: &Attempt) {
-        let mut counts = self.lock();
-        counts.by_who.remove(&attempt.email);
-        counts.take_back(attempt.address);
-    }
-
-    /// Nobody looked at the password.
-    pub fn forgive(&self, attempt: &Attempt) {
-        let mut counts = self.lock();
-        counts.take_back(attempt.email);
-        counts.take_back(attempt.address);
+        if bounds.iter().any(|(who, failures_max)| counts.is_full(*who, *failures_max)) {
+            return Err(Refused::Open);
+        }
+        counts.open(email, now);
+        counts.open(address, now);
+        Ok(Attempt { throttle: self, email, address, end: End::Failed })
     }
 
     fn lock(&self) -> MutexGuard<'_, Counts> {
         self.counts.lock().expect("nothing panics while it holds the counts")
+    }
+}
+
+impl Attempt<'_> {
+    /// The password was right: its email starts afresh.
+    pub fn succeed(mut self) {
+        self.end = End::Succeeded;
+    }
+
+    /// Nobody looked at the password.
+    pub fn forgive(mut self) {
+        self.end = End::Forgiven;
+    }
+
+    /// The password was wrong.
+    pub fn fail(self) {}
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        let mut counts = self.throttle.lock();
+        counts.close(self.email, self.end);
+        // One account of one's own must not let a client go on guessing at others.
+        let of_address = if self.end == End::Succeeded { End::Forgiven } else { self.end };
+        counts.close(self.address, of_address);
+        drop(counts);
+        self.throttle.ended.notify_waiters();
     }
 }
 
@@ -104,18 +165,30 @@ impl Counts {
         Some(WINDOW.saturating_sub(now.saturating_duration_since(count.since)))
     }
 
-    fn add(&mut self, who: Who, now: Instant) {
+    fn is_full(&self, who: Who, failures_max: u32) -> bool {
+        self.by_who.get(&who).is_some_and(|count| count.failures + count.open >= failures_max)
+    }
+
+    fn open(&mut self, who: Who, now: Instant) {
         let Self { by_who, by_age } = self;
         let count = by_who.entry(who).or_insert_with(|| {
             by_age.push_back((now, who));
-            Count { failures: 0, since: now }
+            Count { failures: 0, open: 0, since: now }
         });
-        count.failures = count.failures.saturating_add(1);
+        count.open += 1;
     }
 
-    fn take_back(&mut self, who: Who) {
-        if let Some(count) = self.by_who.get_mut(&who) {
-            count.failures = count.failures.saturating_sub(1);
+    fn close(&mut self, who: Who, end: End) {
+        // Its count may have been forgotten meanwhile.
+        let Some(count) = self.by_who.get_mut(&who) else { return };
+        count.open = count.open.saturating_sub(1);
+        match end {
+            End::Failed => count.failures = count.failures.saturating_add(1),
+            End::Succeeded if count.open == 0 => {
+                self.by_who.remove(&who);
+            }
+            End::Succeeded => count.failures = 0,
+            End::Forgiven => {}
         }
     }
 
@@ -157,13 +230,13 @@ mod tests {
     fn eleventh_guess_waits_until_the_window_ends() {
         let (throttle, start) = (Throttle::default(), Instant::now());
         for number in 0..FAILURES_BY_EMAIL_MAX {
-            let _failed = throttle.begin("a@b.test", address(number), start).unwrap();
+            throttle.begin("a@b.test", address(number), start).unwrap().fail();
         }
         let later = start + Duration::from_secs(60);
-        let wait = throttle.begin("a@b.test", address(99), later).unwrap_err();
-        assert_eq!(wait, WINDOW - Duration::from_secs(60));
-        let _other = throttle.begin("b@b.test", address(1), later).unwrap();
-        let _again = throttle.begin("a@b.test", address(99), start + WINDOW).unwrap();
+        let refused = throttle.begin("a@b.test", address(99), later).unwrap_err();
+        assert_eq!(refused, Refused::Failed(WINDOW - Duration::from_secs(60)));
+        throttle.begin("b@b.test", address(1), later).unwrap().fail();
+        throttle.begin("a@b.test", address(99), start + WINDOW).unwrap().fail();
     }
 
     #[test]
@@ -171,33 +244,59 @@ mod tests {
         let (throttle, now) = (Throttle::default(), Instant::now());
         for _ in 0..3 {
             for _ in 0..FAILURES_BY_EMAIL_MAX - 1 {
-                let _failed = throttle.begin("a@b.test", address(1), now).unwrap();
+                throttle.begin("a@b.test", address(1), now).unwrap().fail();
             }
-            let right = throttle.begin("a@b.test", address(1), now).unwrap();
-            throttle.succeed(&right);
+            throttle.begin("a@b.test", address(1), now).unwrap().succeed();
         }
         for _ in 0..FAILURES_BY_EMAIL_MAX {
-            let unlooked = throttle.begin("c@b.test", address(1), now).unwrap();
-            throttle.forgive(&unlooked);
+            throttle.begin("c@b.test", address(1), now).unwrap().forgive();
         }
-        let _still = throttle.begin("c@b.test", address(1), now).unwrap();
+        throttle.begin("c@b.test", address(1), now).unwrap().fail();
+    }
+
+    #[test]
+    fn guesses_that_come_together_are_not_all_let_through() {
+        let (throttle, now) = (Throttle::default(), Instant::now());
+        let guess = |number| throttle.begin("a@b.test", address(number), now);
+        let mut open: Vec<Attempt<'_>> =
+            (0..FAILURES_BY_EMAIL_MAX).map(|number| guess(number).unwrap()).collect();
+        assert_eq!(guess(99).unwrap_err(), Refused::Open);
+        // A client that hangs up gets its guess back no more than one that waits.
+        open.pop();
+        assert_eq!(guess(99).unwrap_err(), Refused::Open);
+        open.pop().unwrap().forgive();
+        open.push(guess(99).unwrap());
+        drop(open);
+        assert_eq!(guess(99).unwrap_err(), Refused::Failed(WINDOW));
+    }
+
+    #[tokio::test]
+    async fn right_logins_that_come_together_wait_for_each_other_and_all_pass() {
+        let throttle = Throttle::default();
+        let together = 3 * FAILURES_BY_EMAIL_MAX;
+        let log_in = async || {
+            let attempt = throttle.admit("a@b.test", address(1)).await.unwrap();
+            tokio::task::yield_now().await;
+            attempt.succeed();
+        };
+        futures_util::future::join_all((0..together).map(|_| log_in())).await;
     }
 
     #[test]
     fn one_client_cannot_try_many_emails() {
         let (throttle, now) = (Throttle::default(), Instant::now());
         for number in 0..FAILURES_BY_ADDRESS_MAX {
-            let _failed = throttle.begin(&format!("{number}@b.test"), address(1), now).unwrap();
+            throttle.begin(&format!("{number}@b.test"), address(1), now).unwrap().fail();
         }
-        assert_eq!(throttle.begin("new@b.test", address(1), now).unwrap_err(), WINDOW);
-        let _elsewhere = throttle.begin("new@b.test", address(2), now).unwrap();
+        assert_eq!(throttle.begin("new@b.test", address(1), now).unwrap_err(), Refused::Failed(WINDOW));
+        throttle.begin("new@b.test", address(2), now).unwrap().fail();
     }
 
     #[test]
     fn counts_are_bounded() {
         let (throttle, now) = (Throttle::default(), Instant::now());
         for number in 0..60_000 {
-            let _failed = throttle.begin(&format!("{number}@b.test"), address(number), now).unwrap();
+            throttle.begin(&format!("{number}@b.test"), address(number), now).unwrap().fail();
         }
         let counts = throttle.lock();
         assert!(counts.by_who.len() <= COUNTED_MAX + 2 && counts.by_age.len() <= COUNTED_MAX + 2);

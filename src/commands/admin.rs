@@ -15,7 +15,6 @@ use serde_json::{Value, json};
 use super::people::{self, NewUser};
 use super::plain_http::{self, Answer};
 use super::serve::{control, engine};
-use crate::auth::email;
 use crate::auth::password::{CHARACTERS_MAX, CHARACTERS_MIN, Passwords};
 use crate::auth::secret;
 use crate::cli::{Exit, Failure};
@@ -50,9 +49,7 @@ pub struct Wanted {
 /// [`Exit::Usage`] for an address or a password that is none, [`Exit::NotFound`] where there is no journal,
 /// [`Exit::Locked`] when a process without a control socket holds it.
 pub fn create_user(settings: &Settings, wanted: Wanted, as_json: bool) -> Result<(), Failure> {
-    if email::normalized(&wanted.email).is_none() {
-        return Err(usage(&format!("`{}` is no email address", wanted.email)));
-    }
+    people::check(&wanted.email, wanted.name.as_deref()).map_err(|error| Failure::new(Exit::Usage, error))?;
     must_exist(&settings.data_dir)?;
     let password = read_password()?;
     let Wanted { email, name, role, tier } = wanted;

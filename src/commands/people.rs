@@ -13,8 +13,9 @@ use uuid::Uuid;
 use crate::auth::email;
 use crate::auth::password::Passwords;
 use crate::http::auth::Me;
+use crate::http::field::Value as _;
 use crate::http::users::{RoleWord, TierWord};
-use crate::http::values::{Id, User};
+use crate::http::values::{Id, Text, User};
 
 /// Accounts that one answer lists.
 pub const PAGE_COUNT: usize = 500;
@@ -35,13 +36,28 @@ pub struct NewUser {
     pub tier: TierWord,
 }
 
+/// A name as a registration may have it: a longer one would not fit into a record, and the engine stops at that.
+pub type Name = Text<1, 200>;
+
+/// Says what is wrong with the address or the name of somebody to be made, if anything is.
+///
+/// # Errors
+///
+/// A sentence for the operator.
+pub fn check(email: &str, name: Option<&str>) -> anyhow::Result<()> {
+    email::normalized(email).with_context(|| format!("`{email}` is no email address"))?;
+    let named = name.map(Name::from_text).transpose();
+    named.map(drop).map_err(|fault| anyhow!("a name: {}", fault.detail))
+}
+
 /// Makes an account, or says why there is none.
 ///
 /// # Errors
 ///
 /// A sentence for the operator.
 pub async fn make(engine: &Engine, passwords: &Passwords, new: NewUser) -> anyhow::Result<Value> {
-    let email = email::normalized(&new.email).context("that is no email address")?;
+    check(&new.email, new.name.as_deref())?;
+    let email = email::normalized(&new.email).expect("it was checked");
     let password_hash = passwords.hash(new.password).await.context("hash the password")?;
     let account = Account {
         id: AccountId(crate::ids::make().as_u128()),

@@ -99,6 +99,7 @@ fn values_that_make_no_sense_are_refused() {
     for (pairs, expected) in [
         (&[("HOLDFAST_SHARDS", "0")][..], "`shards` must be 1 to 1024 (from environment HOLDFAST_SHARDS)"),
         (&[("JWT_SECRET", "short")], "`jwt_secret` has 5 bytes; it needs at least 32"),
+        (&[("JWT_SECRET_PREVIOUS", "short")], "`jwt_secret_previous` is not good: "),
         (&[("HOLDFAST_ADMIN_EMAIL", "a@b.example")], "`admin_email` needs `admin_password` as well"),
         (&[("HOLDFAST_ADMIN_PASSWORD", "long enough")], "`admin_password` needs `admin_email` as well"),
     ] {
@@ -122,6 +123,7 @@ fn secrets_stay_hidden() {
     let inputs = Inputs {
         environment: variables(&[
             ("JWT_SECRET", "0123456789abcdef0123456789abcdef"),
+            ("JWT_SECRET_PREVIOUS", "fedcba9876543210fedcba9876543210"),
             ("REDIS_URL", "redis://me:p@ss@cache:6379/0"),
             ("SMTP_URL", "smtp://mail.example:25"),
             ("HOLDFAST_ADMIN_EMAIL", "a@b.example"),
@@ -132,8 +134,16 @@ fn secrets_stay_hidden() {
     let effective = load(&inputs).unwrap();
     assert_eq!(value_of(&effective, "redis_url").as_deref(), Some("redis://(hidden)@cache:6379/0"));
     assert_eq!(value_of(&effective, "smtp_url").as_deref(), Some("smtp://mail.example:25"));
+    for (url, shown) in [
+        ("redis+unix:///run/redis.sock?user=me&pass=p@ss", "redis+unix://(hidden)"),
+        ("redis+unix:///run/redis.sock?user=me&pass=secret", "redis+unix:///run/redis.sock?(hidden)"),
+        ("redis://me:p@ss@cache?protocol=resp3", "redis://(hidden)@cache?(hidden)"),
+        ("redis://me:p/ss@cache", "redis://(hidden)"),
+    ] {
+        assert_eq!(without_credentials(url), shown);
+    }
     let everything = format!("{effective:?}");
-    for secret in ["0123456789abcdef", "p@ss", "correct horse"] {
+    for secret in ["0123456789abcdef", "fedcba9876543210", "p@ss", "correct horse"] {
         assert!(!everything.contains(secret), "{everything}");
     }
 }

@@ -7,7 +7,6 @@ mod body;
 mod view;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -24,12 +23,13 @@ use super::idempotency::IdempotencyKey;
 use super::json::Json;
 use super::position::AtLeast;
 use super::problem::{Code, Problem};
+use super::query::{self, NoQuery};
 use super::shop::Shop;
 use super::values::Id;
 use super::{answer, context};
 use crate::auth::password::{self, Passwords};
 use crate::auth::refresh::{RefreshToken, RefreshTokens};
-use crate::auth::throttle::{Attempt, Throttle};
+use crate::auth::throttle::Throttle;
 use crate::auth::token::{Keys, Role};
 
 pub use body::{Login, Register, TokenBody};
@@ -119,26 +119,37 @@ pub async fn login(
     throttle: web::Data<Throttle>,
     body: Json<Login>,
 ) -> Result<HttpResponse, Problem> {
-    let session = caller::session(&request)?;
+    // Looked at like everywhere; nothing is kept under it, as each login opens another session.
     IdempotencyKey::of(request.headers())?;
+    query::none(&request)?;
+    let session = caller::session(&request)?;
     let Json(Login { email, password }) = body;
     let email = email.as_str().trim().to_lowercase();
-    let attempt = throttle.begin(&email, client_address(&request), Instant::now()).map_err(|wait| {
+    let attempt = throttle.admit(&email, client_address(&request)).await.map_err(|wait| {
         let seconds = u32::try_from(wait.as_secs() + 1).unwrap_or(u32::MAX);
         Problem::new(Code::RateLimited, "Too many logins failed; wait.").retry_after(seconds)
     })?;
     let account = match engine.account_by_email(&email).await {
         Ok(account) => account,
         Err(failure) => {
-            throttle.forgive(&attempt);
+            attempt.forgive();
             return Ok(answer::refused(failure, &engine, None));
         }
     };
-    let is_right = verify(&passwords, &throttle, &attempt, password, account.as_ref()).await?;
+    let hash = account.as_ref().map(|account| Arc::<str>::from(&*account.password_hash));
+    let is_right = match passwords.verify(password, hash).await {
+        // A look that could not be taken is no failed login.
+        Err(busy @ password::Error::Busy) => {
+            attempt.forgive();
+            return Err(busy.into());
+        }
+        looked => looked?,
+    };
     let Some(account) = account.filter(|_| is_right) else {
+        attempt.fail();
         return Err(Problem::new(Code::InvalidCredentials, "Email or password is wrong."));
     };
-    throttle.succeed(&attempt);
+    attempt.succeed();
     if let Some(session) = session {
         let guest = context::owner(&Caller::Guest(session));
         if let Err(failure) = engine.merge_carts(guest, Owner::Account(account.id)).await {
@@ -171,13 +182,13 @@ pub async fn login(
     ),
 )]
 pub async fn refresh(
-    request: HttpRequest,
     engine: Shop,
     keys: web::Data<Keys>,
     tokens: web::Data<RefreshTokens>,
+    key: IdempotencyKey,
+    _no_query: NoQuery,
     body: Json<TokenBody>,
 ) -> Result<HttpResponse, Problem> {
-    let key = IdempotencyKey::of(request.headers())?;
     let Some(spent) = RefreshToken::parse(body.refresh_token.expose_secret()) else {
         return Err(refused(Bad::Unknown));
     };
@@ -221,11 +232,11 @@ pub async fn refresh(
     responses((status = 204, description = "The session is over.")),
 )]
 pub async fn logout(
-    request: HttpRequest,
     engine: Shop,
+    _key: IdempotencyKey,
+    _no_query: NoQuery,
     body: Json<TokenBody>,
 ) -> Result<HttpResponse, Problem> {
-    IdempotencyKey::of(request.headers())?;
     let response = HttpResponse::NoContent().finish();
     let Some(token) = RefreshToken::parse(body.refresh_token.expose_secret()) else { return Ok(response) };
     let context = context::of_server(Actor::System);
@@ -253,6 +264,7 @@ pub async fn me(
     engine: Shop,
     UserCaller(user): UserCaller,
     _at_least: AtLeast,
+    _no_query: NoQuery,
 ) -> Result<HttpResponse, Problem> {
     Ok(match engine.account(AccountId(user.uuid().as_u128())).await {
         Ok(Some(account)) => answer::unless_unchanged(&request, &account.version.to_string(), || {
@@ -274,23 +286,6 @@ async fn is_password_of(
     };
     let hash = account.map(|account| Arc::from(account.password_hash));
     Ok(passwords.verify(password, hash).await?)
-}
-
-/// Looks at the password, as long for an unknown account as for a known one. A look that could not be taken is no
-/// failed login.
-async fn verify(
-    passwords: &Passwords,
-    throttle: &Throttle,
-    attempt: &Attempt,
-    password: SecretString,
-    account: Option<&Account>,
-) -> Result<bool, Problem> {
-    let hash = account.map(|account| Arc::<str>::from(&*account.password_hash));
-    let looked = passwords.verify(password, hash).await;
-    if let Err(password::Error::Busy) = looked {
-        throttle.forgive(attempt);
-    }
-    Ok(looked?)
 }
 
 fn pair(keys: &Keys, account: &Account, refresh: &RefreshToken) -> HttpResponse {

@@ -6,12 +6,13 @@ mod view;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use holdfast_actors::domain::{Owner, Sku};
-use holdfast_actors::{Answer, CartFacts, Engine, Failure};
+use holdfast_actors::{Answer, CartFacts, Engine, Failure, Stopped};
 
 use super::caller::Caller;
 use super::json::Json;
 use super::position::AtLeast;
 use super::problem::Problem;
+use super::query::NoQuery;
 use super::shop::Shop;
 use super::{answer, context, values};
 
@@ -35,6 +36,7 @@ pub async fn read(
     engine: Shop,
     caller: Caller,
     _at_least: AtLeast,
+    _no_query: NoQuery,
 ) -> Result<HttpResponse, Problem> {
     let owner = context::owner(&caller);
     let written = async { view::write(&engine.cart(owner).await?, owner, &engine).await };
@@ -97,7 +99,7 @@ pub async fn set(
     body: Json<NewQuantity>,
 ) -> Result<HttpResponse, Problem> {
     let context = context::of_write(&request, &caller, &body.0)?;
-    let version = answer::version_wanted(&request, None);
+    let version = version_wanted(&request, &engine, context.actor.owner()).await;
     let changed = match Sku::new(&path) {
         Some(sku) => engine.cart_set(&context, context.actor.owner(), &sku, body.to_domain(), version).await,
         None => Err(Failure::NotFound),
@@ -126,7 +128,7 @@ pub async fn remove(
     path: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let context = context::of_write(&request, &caller, &())?;
-    let version = answer::version_wanted(&request, None);
+    let version = version_wanted(&request, &engine, context.actor.owner()).await;
     let changed = match Sku::new(&path) {
         Some(sku) => engine.cart_remove(&context, context.actor.owner(), &sku, version).await,
         None => Err(Failure::NotFound),
@@ -149,11 +151,22 @@ pub async fn remove(
 )]
 pub async fn clear(request: HttpRequest, engine: Shop, caller: Caller) -> Result<HttpResponse, Problem> {
     let context = context::of_write(&request, &caller, &())?;
-    let version = answer::version_wanted(&request, None);
+    let version = version_wanted(&request, &engine, context.actor.owner()).await;
     Ok(match engine.cart_clear(&context, context.actor.owner(), version).await {
         Ok(answer) => answer::written(HttpResponse::NoContent().finish(), &answer),
         Err(failure) => answer::refused(failure, &engine, None),
     })
+}
+
+/// The version that a change insists on: of several tags in `If-Match` the present one, if it is among them; the change
+/// compares it again.
+async fn version_wanted(request: &HttpRequest, engine: &Engine, owner: Owner) -> Option<u32> {
+    let first = answer::version_wanted(request, None)?;
+    match engine.cart(owner).await {
+        Ok(present) => answer::version_wanted(request, Some(present.version)),
+        // Then nobody changes anything any more.
+        Err(Stopped) => Some(first),
+    }
 }
 
 async fn finish(

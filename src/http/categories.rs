@@ -13,11 +13,11 @@ use holdfast_actors::domain::category::{Categories, Category};
 use holdfast_actors::{Answer, Failure};
 use serde::Serialize;
 
-use super::caller::{AdminCaller, Caller};
+use super::caller::{AdminCaller, Caller, signed_in};
 use super::json::Json;
 use super::position::AtLeast;
 use super::problem::Problem;
-use super::query::{NoFilter, Query};
+use super::query::NoQuery;
 use super::shop::Shop;
 use super::values::{self, Id};
 use super::{answer, context};
@@ -42,7 +42,7 @@ struct Tree<'a> {
 /// None but those of the extractors.
 #[utoipa::path(
     get, path = "/api/v1/categories", tag = "Catalogue", operation_id = "list_categories",
-    security(()),
+    security(("anyone" = [])),
     responses(
         (status = 200, description = "All categories.", body = Tree),
         (status = 304, description = "The client has this version."),
@@ -51,9 +51,11 @@ struct Tree<'a> {
 pub async fn list(
     request: HttpRequest,
     engine: Shop,
-    _none: Query<NoFilter>,
+    _no_query: NoQuery,
     _at_least: AtLeast,
 ) -> Result<HttpResponse, Problem> {
+    // Nobody needs a token; one that does not hold is told so here as everywhere.
+    signed_in(&request)?;
     let published = match engine.categories().await {
         Ok(published) => published,
         Err(stopped) => return Ok(answer::refused(stopped.into(), &engine, None)),
@@ -70,7 +72,7 @@ pub async fn list(
 /// None but those of the extractors.
 #[utoipa::path(
     get, path = "/api/v1/categories/{id}", tag = "Catalogue", operation_id = "get_category",
-    security(()),
+    security(("anyone" = [])),
     params(("id" = String, Path, description = "The category: its slug, or its id.")),
     responses(
         (status = 200, description = "The category with all below it.", body = view::Whole),
@@ -81,9 +83,11 @@ pub async fn read(
     request: HttpRequest,
     engine: Shop,
     path: web::Path<String>,
-    _none: Query<NoFilter>,
+    _no_query: NoQuery,
     _at_least: AtLeast,
 ) -> Result<HttpResponse, Problem> {
+    // Nobody needs a token; one that does not hold is told so here as everywhere.
+    signed_in(&request)?;
     let published = match engine.categories().await {
         Ok(published) => published,
         Err(stopped) => return Ok(answer::refused(stopped.into(), &engine, None)),
@@ -112,7 +116,6 @@ pub async fn create(
     request: HttpRequest,
     engine: Shop,
     admin: AdminCaller,
-    _none: Query<NoFilter>,
     body: Json<CategoryBody>,
 ) -> Result<HttpResponse, Problem> {
     let context = context::of_write(&request, &Caller::Admin(admin.0), &body.0)?;
@@ -146,7 +149,6 @@ pub async fn replace(
     engine: Shop,
     admin: AdminCaller,
     path: web::Path<String>,
-    _none: Query<NoFilter>,
     body: Json<CategoryBody>,
 ) -> Result<HttpResponse, Problem> {
     let context = context::of_write(&request, &Caller::Admin(admin.0), &body.0)?;
@@ -181,7 +183,6 @@ pub async fn delete(
     engine: Shop,
     admin: AdminCaller,
     path: web::Path<String>,
-    _none: Query<NoFilter>,
 ) -> Result<HttpResponse, Problem> {
     let context = context::of_write(&request, &Caller::Admin(admin.0), &())?;
     let Some(id) = category_id(&path) else {

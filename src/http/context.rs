@@ -9,14 +9,16 @@ use serde::Serialize;
 use super::caller::{Caller, SessionId, UserId};
 use super::idempotency::{IdempotencyKey, fingerprint};
 use super::problem::Problem;
+use super::query;
 use super::request_id::RequestId;
 
 /// The context of a write: reads the idempotency key and fingerprints the request with its checked body.
 ///
 /// # Errors
 ///
-/// `malformed_request` for a malformed key.
+/// `malformed_request` for a malformed key, and for query parameters: no write knows any.
 pub fn of_write(request: &HttpRequest, caller: &Caller, body: &impl Serialize) -> Result<Context, Problem> {
+    query::none(request)?;
     let key = IdempotencyKey::of(request.headers())?;
     let key = key.scoped(caller).map(|key| RequestKey {
         key: Key(u128::from_be_bytes(key)),
@@ -29,13 +31,14 @@ pub fn of_write(request: &HttpRequest, caller: &Caller, body: &impl Serialize) -
 ///
 /// # Errors
 ///
-/// `malformed_request` for a malformed key.
+/// `malformed_request` for a malformed key and for query parameters.
 pub fn of_stranger(
     request: &HttpRequest,
     actor: Actor,
     name: &str,
     body: &impl Serialize,
 ) -> Result<Context, Problem> {
+    query::none(request)?;
     let key = IdempotencyKey::of(request.headers())?;
     let key = key.scoped_to("stranger", name).map(|key| RequestKey {
         key: Key(u128::from_be_bytes(key)),

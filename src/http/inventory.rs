@@ -15,6 +15,7 @@ use super::field::{Fault, Field, Value};
 use super::json::{Body, Json};
 use super::position::AtLeast;
 use super::problem::Problem;
+use super::query::NoQuery;
 use super::shop::Shop;
 use super::values::{self, Text, Whole};
 use super::{answer, context, products, view};
@@ -159,6 +160,7 @@ pub async fn read(
     engine: Shop,
     sku: web::Path<String>,
     _at_least: AtLeast,
+    _no_query: NoQuery,
 ) -> Result<HttpResponse, Problem> {
     let is_admin = is_admin(&request)?;
     let product = find(&engine, &sku).map(|(product, _)| product);

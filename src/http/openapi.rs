@@ -22,8 +22,8 @@ use utoipa::OpenApi;
 
 use super::problem::{Code, FieldError, LineProblem};
 use super::{
-    answer, auth, caller, cart, categories, health, inventory, movements, orders, prices, products, purchase,
-    query, reservations, users, values, variants,
+    answer, auth, caller, cart, categories, health, inventory, movements, orders, page, prices, products,
+    purchase, query, reservations, users, values, variants,
 };
 
 /// Letters of the document's hash that are its tag.
@@ -73,7 +73,7 @@ const TAG_LETTERS: usize = 32;
     components(schemas(
         values::Sku, values::Id<values::Product>, values::Id<values::Reservation>, values::Id<values::Order>,
         caller::UserId, values::Id<values::Category>, values::Id<values::Rule>,
-        products::list::SearchFor, products::list::SortWord, products::list::Include,
+        page::Sort, page::Include, products::list::SearchFor, products::list::SortWord, products::list::Include,
         prices::rules::Sort, prices::rules::Include,
         query::Limit, movements::Kind, orders::StatusWord, reservations::StatusWord, products::StatusWord,
         FieldError, LineProblem, Code,

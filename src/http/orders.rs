@@ -10,16 +10,16 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use holdfast_actors::domain::OrderId;
 use holdfast_actors::domain::order::Status;
 use holdfast_actors::engine::OrderFilter;
-use holdfast_actors::{Answer, Engine, Failure, OrderFacts, Who};
+use holdfast_actors::{Answer, Engine, Failure, OrderFacts, Stopped, Who};
 use serde::{Deserialize, Serialize};
 
 use super::caller::{AdminCaller, Caller, UserId};
 use super::cursor::Cursors;
 use super::json::{Json, Nothing};
-use super::page::{self, List};
+use super::page::{self, List, Sort};
 use super::position::AtLeast;
 use super::problem::Problem;
-use super::query::{Limit, Query};
+use super::query::{Limit, NoQuery, Query};
 use super::shop::Shop;
 use super::values::{self, Id};
 use super::view::order_id;
@@ -35,6 +35,12 @@ pub use history::history;
 pub struct Filter {
     status: Option<StatusWord>,
     customer_id: Option<UserId>,
+    /// In which order; there is one.
+    #[serde(default)]
+    #[param(required = false)]
+    sort: Sort,
+    /// Whether to count what is on all pages.
+    include: Option<page::Include>,
     #[serde(default)]
     limit: Limit,
     cursor: Option<String>,
@@ -112,6 +118,7 @@ pub async fn read(
     caller: Caller,
     path: web::Path<String>,
     _at_least: AtLeast,
+    _no_query: NoQuery,
 ) -> Result<HttpResponse, Problem> {
     Ok(match find(&engine, context::who(&caller), &path).await {
         Ok(facts) => {
@@ -143,18 +150,20 @@ pub async fn list(
     filter: Query<Filter>,
     _at_least: AtLeast,
 ) -> Result<HttpResponse, Problem> {
-    let Filter { status, customer_id, limit, cursor } = &*filter;
+    let Filter { status, customer_id, sort: Sort::NewestFirst, include, limit, cursor } = &*filter;
     let owner = page::scope(&caller, *customer_id)?;
     let list = List::new(&cursors, format!("orders?status={status:?}&of={customer_id:?}"));
-    let before = list.before(cursor.as_deref())?.map(OrderId);
+    let before = list.before(cursor.as_deref())?;
     let filter = OrderFilter { owner, status: status.map(Status::from) };
-    Ok(match engine.orders(filter, before, limit.get() + 1).await {
-        Ok(found) => {
-            let page = list.page(&found, limit.get(), |facts: &OrderFacts| facts.id.0, view::Order::of);
-            answer::json(StatusCode::OK, &page)
-        }
-        Err(stopped) => answer::refused(stopped.into(), &engine, None),
-    })
+    let find = async |before: Option<u128>, count| engine.orders(filter, before.map(OrderId), count).await;
+    let id = |facts: &OrderFacts| facts.id.0;
+    let told = async {
+        let total = page::total(*include, id, find).await?;
+        let found = find(before, limit.get() + 1).await?;
+        let page = list.page(&found, limit.get(), id, view::Order::of).with_total(total);
+        Ok(answer::json(StatusCode::OK, &page))
+    };
+    Ok(told.await.unwrap_or_else(|stopped: Stopped| answer::refused(stopped.into(), &engine, None)))
 }
 
 /// Charges the buyer and confirms the order.

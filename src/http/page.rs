@@ -1,18 +1,44 @@
 //! Pages of what belongs to somebody: whose things a caller may list, newest first, and where the next page begins.
 
 use holdfast_actors::domain::{AccountId, Owner};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::caller::{Caller, UserId};
 use super::context;
 use super::cursor::Cursors;
 use super::problem::{Code, Problem};
 
+/// Rows that one look counts, so that it pauses nobody.
+const COUNTED_ROWS_MAX: usize = 1_000;
+
 /// One page.
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct Page<T> {
     data: Vec<T>,
     next_cursor: Option<String>,
+    /// How many there are on all pages; there with `include=total`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = usize, required = false)]
+    total: Option<usize>,
+}
+
+/// In which order: there is one.
+#[derive(Clone, Copy, Debug, Default, Deserialize, utoipa::ToSchema)]
+#[schema(as = NewestFirst)]
+pub enum Sort {
+    /// The newest first.
+    #[default]
+    #[serde(rename = "-created_at")]
+    NewestFirst,
+}
+
+/// What a list tells besides.
+#[derive(Clone, Copy, Debug, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = PageInclude)]
+pub enum Include {
+    /// How many there are on all pages.
+    Total,
 }
 
 /// A list and its filters, as its cursors know it.
@@ -80,6 +106,39 @@ impl<'a> List<'a> {
         Page {
             data: shown.iter().map(view).collect(),
             next_cursor: last.map(|last| self.cursors.encode(&self.name, &id(last).to_be_bytes())),
+            total: None,
+        }
+    }
+}
+
+impl<T> Page<T> {
+    /// The page with the number of rows on all pages, where the client wants it.
+    #[must_use]
+    pub fn with_total(self, total: Option<usize>) -> Self {
+        Self { total, ..self }
+    }
+}
+
+/// How many rows there are on all pages, where the client wants to know. `find` finds so many before an id, newest
+/// first.
+///
+/// # Errors
+///
+/// Those of `find`.
+pub async fn total<F, E>(
+    include: Option<Include>,
+    id: impl Fn(&F) -> u128,
+    mut find: impl AsyncFnMut(Option<u128>, usize) -> Result<Vec<F>, E>,
+) -> Result<Option<usize>, E> {
+    let Some(Include::Total) = include else { return Ok(None) };
+    let mut total = 0;
+    let mut before = None;
+    loop {
+        let found = find(before, COUNTED_ROWS_MAX).await?;
+        total += found.len();
+        match found.last() {
+            Some(last) if found.len() == COUNTED_ROWS_MAX => before = Some(id(last)),
+            _ => return Ok(Some(total)),
         }
     }
 }

@@ -217,6 +217,7 @@ impl Problem {
     /// `validation_failed` with every field that is wrong.
     pub fn invalid(errors: Vec<FieldError>) -> Self {
         let detail = match errors.as_slice() {
+            [only] if only.field.is_empty() => Cow::Owned(format!("The body: {}", only.detail)),
             [only] => Cow::Owned(format!("`{}`: {}", only.field, only.detail)),
             _ => Cow::Borrowed("Several fields are not valid; see errors."),
         };

@@ -19,7 +19,7 @@ use super::caller::{AdminCaller, Caller, is_admin};
 use super::json::Json;
 use super::position::AtLeast;
 use super::problem::Problem;
-use super::query::{NoFilter, Query};
+use super::query::NoQuery;
 use super::shop::Shop;
 use super::values::{self, Id};
 use super::{answer, context, view};
@@ -46,7 +46,6 @@ pub async fn create(
     request: HttpRequest,
     engine: Shop,
     admin: AdminCaller,
-    _none: Query<NoFilter>,
     body: Json<NewProductBody>,
 ) -> Result<HttpResponse, Problem> {
     let caller = Caller::Admin(admin.0);
@@ -82,8 +81,8 @@ pub async fn read(
     request: HttpRequest,
     engine: Shop,
     path: web::Path<String>,
-    _none: Query<NoFilter>,
     _at_least: AtLeast,
+    _no_query: NoQuery,
 ) -> Result<HttpResponse, Problem> {
     Ok(match visible(&engine, product_id(&path), is_admin(&request)?).await {
         Ok(facts) => answer::unless_unchanged(&request, &tag(&facts), || {
@@ -114,7 +113,6 @@ pub async fn patch(
     engine: Shop,
     admin: AdminCaller,
     path: web::Path<String>,
-    _none: Query<NoFilter>,
     body: Json<ProductPatch>,
 ) -> Result<HttpResponse, Problem> {
     let caller = Caller::Admin(admin.0);
@@ -159,7 +157,6 @@ pub async fn delete(
     engine: Shop,
     admin: AdminCaller,
     path: web::Path<String>,
-    _none: Query<NoFilter>,
 ) -> Result<HttpResponse, Problem> {
     let caller = Caller::Admin(admin.0);
     let context = context::of_write(&request, &caller, &())?;

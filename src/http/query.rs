@@ -44,10 +44,34 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
     }
 }
 
-/// No query parameters.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NoFilter {}
+/// Taken by every call that knows no query parameters: refuses all of them.
+#[derive(Clone, Copy, Debug)]
+pub struct NoQuery;
+
+impl FromRequest for NoQuery {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _payload: &mut Payload) -> Self::Future {
+        ready(none(request).map(|()| Self))
+    }
+}
+
+/// Refuses a request with query parameters.
+///
+/// # Errors
+///
+/// `malformed_request`, naming the first of them.
+pub fn none(request: &HttpRequest) -> Result<(), Problem> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Nothing {}
+
+    match request.query_string() {
+        "" => Ok(()),
+        query => parse(query).map(|Nothing {}| ()),
+    }
+}
 
 /// The `limit` of a list: 1 to 200, by default 50.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]

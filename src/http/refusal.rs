@@ -140,7 +140,8 @@ fn by_owner(refusal: &saga::Refusal, engine: &Engine, asked: Asked<'_>) -> Probl
         }
         Owner::TooManyLines => out_of_range("lines", "A cart has at most 100 lines."),
         Owner::QuantityOutOfRange => {
-            out_of_range("quantity", "The units of a line, or the total of all lines, would be too many.")
+            let field = if matches!(asked, Asked::Lines(_)) { "lines" } else { "quantity" };
+            out_of_range(field, "The units of a line, or the total of all lines, would be too many.")
         }
         Owner::TooLarge { bytes_max } => too_large(*bytes_max),
         Owner::VersionMismatch { actual, .. } => version_mismatch(*actual),

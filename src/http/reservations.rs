@@ -9,16 +9,16 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use holdfast_actors::domain::ReservationId;
 use holdfast_actors::domain::hold::State;
 use holdfast_actors::engine::ReservationFilter;
-use holdfast_actors::{Answer, Engine, Failure, ReservationFacts, Who};
+use holdfast_actors::{Answer, Engine, Failure, ReservationFacts, Stopped, Who};
 use serde::{Deserialize, Serialize};
 
 use super::caller::{Caller, UserId};
 use super::cursor::Cursors;
 use super::json::{Json, Nothing};
-use super::page::{self, List};
+use super::page::{self, List, Sort};
 use super::position::AtLeast;
 use super::problem::Problem;
-use super::query::{Limit, Query};
+use super::query::{Limit, NoQuery, Query};
 use super::shop::Shop;
 use super::values::{self, Id, Sku};
 use super::{answer, context};
@@ -33,6 +33,12 @@ pub struct Filter {
     status: Option<StatusWord>,
     sku: Option<Sku>,
     customer_id: Option<UserId>,
+    /// In which order; there is one.
+    #[serde(default)]
+    #[param(required = false)]
+    sort: Sort,
+    /// Whether to count what is on all pages.
+    include: Option<page::Include>,
     #[serde(default)]
     limit: Limit,
     cursor: Option<String>,
@@ -104,6 +110,7 @@ pub async fn read(
     caller: Caller,
     path: web::Path<String>,
     _at_least: AtLeast,
+    _no_query: NoQuery,
 ) -> Result<HttpResponse, Problem> {
     Ok(match find(&engine, context::who(&caller), &path).await {
         Ok(facts) => {
@@ -136,28 +143,26 @@ pub async fn list(
     filter: Query<Filter>,
     _at_least: AtLeast,
 ) -> Result<HttpResponse, Problem> {
-    let Filter { status, sku, customer_id, limit, cursor } = &*filter;
+    let Filter { status, sku, customer_id, sort: Sort::NewestFirst, include, limit, cursor } = &*filter;
     let owner = page::scope(&caller, *customer_id)?;
     page::only_for_admins("sku", sku.is_some() && !caller.is_admin())?;
     let list = List::new(&cursors, format!("reservations?status={status:?}&sku={sku:?}&of={customer_id:?}"));
-    let before = list.before(cursor.as_deref())?.map(ReservationId);
+    let before = list.before(cursor.as_deref())?;
     let item = sku.as_ref().map(|sku| engine.find(&sku.to_domain()));
-    let found = match item {
+    let filter = ReservationFilter { owner, status: status.map(State::from), item: item.flatten() };
+    let find = async |before: Option<u128>, count| match item {
         // Nobody can have reserved what there is not.
         Some(None) => Ok(Vec::new()),
-        item => {
-            let filter = ReservationFilter { owner, status: status.map(State::from), item: item.flatten() };
-            engine.reservations(filter, before, limit.get() + 1).await
-        }
+        _ => engine.reservations(filter, before.map(ReservationId), count).await,
     };
-    Ok(match found {
-        Ok(found) => {
-            let view = |facts| view::Reservation::of(facts, &engine);
-            let page = list.page(&found, limit.get(), |facts: &ReservationFacts| facts.id.0, view);
-            answer::json(StatusCode::OK, &page)
-        }
-        Err(stopped) => answer::refused(stopped.into(), &engine, None),
-    })
+    let id = |facts: &ReservationFacts| facts.id.0;
+    let told = async {
+        let total = page::total(*include, id, find).await?;
+        let found = find(before, limit.get() + 1).await?;
+        let view = |facts| view::Reservation::of(facts, &engine);
+        Ok(answer::json(StatusCode::OK, &list.page(&found, limit.get(), id, view).with_total(total)))
+    };
+    Ok(told.await.unwrap_or_else(|stopped: Stopped| answer::refused(stopped.into(), &engine, None)))
 }
 
 /// Moves the deadline to so many seconds from now.

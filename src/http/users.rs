@@ -14,10 +14,10 @@ use super::check::Check;
 use super::cursor::Cursors;
 use super::field::{Fault, Field, Value};
 use super::json::{Body, Json};
-use super::page::{List, Page};
+use super::page::{self, List, Page, Sort};
 use super::position::AtLeast;
 use super::problem::Problem;
-use super::query::{Limit, Query};
+use super::query::{Limit, NoQuery, Query};
 use super::shop::Shop;
 use super::values::{self, Id};
 use super::{answer, context};
@@ -34,6 +34,12 @@ pub struct Filter {
     tier: Option<TierWord>,
     /// Only the account with this address.
     email: Option<String>,
+    /// In which order; there is one.
+    #[serde(default)]
+    #[param(required = false)]
+    sort: Sort,
+    /// Whether to count what is on all pages.
+    include: Option<page::Include>,
     /// How many accounts a page has at most.
     #[serde(default)]
     limit: Limit,
@@ -108,21 +114,21 @@ pub async fn list(
     filter: Query<Filter>,
     _at_least: AtLeast,
 ) -> Result<HttpResponse, Problem> {
-    let Query(Filter { role, tier, email, limit, cursor }) = filter;
+    let Query(Filter { role, tier, email, sort: Sort::NewestFirst, include, limit, cursor }) = filter;
     let list = List::new(&cursors, format!("users?role={role:?}&tier={tier:?}&email={email:?}"));
-    let before = list.before(cursor.as_deref())?.map(AccountId);
+    let before = list.before(cursor.as_deref())?;
     let wanted = AccountFilter { role: role.map(Role::from), tier: tier.map(Tier::from) };
-    let found = match &email {
-        Some(email) => one_of(&engine, email, wanted, before).await,
-        None => engine.accounts(wanted, before, limit.get() + 1).await,
+    let find = async |before: Option<u128>, count| match &email {
+        Some(email) => one_of(&engine, email, wanted, before.map(AccountId)).await,
+        None => engine.accounts(wanted, before.map(AccountId), count).await,
     };
-    Ok(match found {
-        Ok(found) => {
-            let page = list.page(&found, limit.get(), |account| account.id.0, View::of);
-            answer::json(StatusCode::OK, &page)
-        }
-        Err(failure) => answer::refused(failure, &engine, None),
-    })
+    let id = |account: &Account| account.id.0;
+    let told = async {
+        let total = page::total(include, id, find).await?;
+        let found = find(before, limit.get() + 1).await?;
+        Ok(answer::json(StatusCode::OK, &list.page(&found, limit.get(), id, View::of).with_total(total)))
+    };
+    Ok(told.await.unwrap_or_else(|failure| answer::refused(failure, &engine, None)))
 }
 
 /// Answers one account.
@@ -145,6 +151,7 @@ pub async fn read(
     _admin: AdminCaller,
     path: web::Path<String>,
     _at_least: AtLeast,
+    _no_query: NoQuery,
 ) -> Result<HttpResponse, Problem> {
     let Some(id) = account_id(&path) else { return Ok(answer::refused(Failure::NotFound, &engine, None)) };
     Ok(match engine.account(id).await {

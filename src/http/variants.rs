@@ -16,7 +16,7 @@ use super::position::AtLeast;
 use super::problem::Problem;
 use super::products::NewVariantBody;
 use super::products::{product_id, tag, visible};
-use super::query::{NoFilter, Query};
+use super::query::NoQuery;
 use super::shop::Shop;
 use super::values::{self, Id};
 use super::{answer, context, view};
@@ -55,7 +55,6 @@ pub async fn create(
     engine: Shop,
     admin: AdminCaller,
     path: web::Path<String>,
-    _none: Query<NoFilter>,
     body: Json<NewVariantBody>,
 ) -> Result<HttpResponse, Problem> {
     let caller = Caller::Admin(admin.0);
@@ -95,8 +94,8 @@ pub async fn read(
     request: HttpRequest,
     engine: Shop,
     path: web::Path<String>,
-    _none: Query<NoFilter>,
     _at_least: AtLeast,
+    _no_query: NoQuery,
 ) -> Result<HttpResponse, Problem> {
     let is_admin = is_admin(&request)?;
     Ok(match find(&engine, &path, is_admin).await {
@@ -130,7 +129,6 @@ pub async fn patch(
     engine: Shop,
     admin: AdminCaller,
     path: web::Path<String>,
-    _none: Query<NoFilter>,
     body: Json<VariantPatch>,
 ) -> Result<HttpResponse, Problem> {
     let caller = Caller::Admin(admin.0);
@@ -170,7 +168,6 @@ pub async fn delete(
     engine: Shop,
     admin: AdminCaller,
     path: web::Path<String>,
-    _none: Query<NoFilter>,
 ) -> Result<HttpResponse, Problem> {
     let caller = Caller::Admin(admin.0);
     let context = context::of_write(&request, &caller, &())?;

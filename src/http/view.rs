@@ -11,9 +11,15 @@ use serde_json::value::RawValue;
 use utoipa::openapi::schema::{KnownFormat, SchemaFormat};
 use uuid::Uuid;
 
+use jiff::SignedDuration;
+use jiff::civil::DateTime;
+
 use super::openapi::inline::value_schemas;
 use super::values::{self, Id, schema};
 use super::{inventory, movements, position, products};
+
+/// When time began to be counted.
+pub const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 
 /// A moment: RFC 3339, UTC, milliseconds.
 pub struct Moment(pub Timestamp);
@@ -27,8 +33,8 @@ value_schemas! {
 impl Serialize for Moment {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let ms = i64::try_from(self.0.0).unwrap_or(i64::MAX);
-        let moment = jiff::Timestamp::from_millisecond(ms).unwrap_or(jiff::Timestamp::MAX);
-        serializer.collect_str(&format_args!("{moment:.3}"))
+        let moment = EPOCH.checked_add(SignedDuration::from_millis(ms)).unwrap_or(DateTime::MAX);
+        serializer.collect_str(&format_args!("{moment:.3}Z"))
     }
 }
 

@@ -240,3 +240,34 @@ async fn guessing_is_throttled_also_for_the_right_password_and_for_nobody() {
     register(&shop, &body).await.expect(201);
     log_in(&shop, "bob@example.test", PASSWORD).await.expect(200);
 }
+
+#[tokio::test]
+async fn right_logins_that_come_together_are_all_let_in() {
+    let folder = Folder::new();
+    let server = folder.start();
+    let shop = Shop::of(&server);
+    register(&shop, &json!({ "email": EMAIL, "password": PASSWORD })).await.expect(201);
+    let logins: Vec<_> = (0..15)
+        .map(|_| {
+            let shop = shop.clone();
+            tokio::spawn(async move { log_in(&shop, EMAIL, PASSWORD).await.status })
+        })
+        .collect();
+    for login in logins {
+        assert_eq!(login.await.expect("a login does not panic"), 200);
+    }
+}
+
+#[tokio::test]
+async fn malformed_key_is_refused_by_every_call_of_auth() {
+    let folder = Folder::new();
+    let server = folder.start();
+    let shop = Shop::of(&server);
+    let person = json!({ "email": EMAIL, "password": PASSWORD });
+    let token = json!({ "refresh_token": "hfr_none" });
+    let calls = [("register", &person), ("login", &person), ("refresh", &token), ("logout", &token)];
+    for (call, body) in calls {
+        let ask = shop.client.post(&format!("/auth/{call}"), body).key(&"k".repeat(256));
+        ask.send().await.expect_problem(400, "malformed_request");
+    }
+}

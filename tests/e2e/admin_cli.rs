@@ -1,8 +1,9 @@
 //! `holdfast admin`: on a stopped folder, on one that is served, and on none.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
@@ -100,6 +101,41 @@ fn wrong_folder_address_and_password_are_refused() {
     expect_code(create(&folder, "nobody", "admin", &[], PASSWORD), 2);
     expect_code(create(&folder, "a@b.test", "admin", &[], "short"), 2);
     expect_code(create(&folder, "a@b.test", "owner", &[], PASSWORD), 2);
+}
+
+#[tokio::test]
+async fn name_that_fits_no_record_is_refused_and_the_server_goes_on() {
+    let folder = Folder::new();
+    let server = folder.start();
+    let long = "n".repeat(100_000);
+    for name in ["", "a\u{7}b", &"n".repeat(201), &long] {
+        expect_code(create(&folder, "a@b.test", "customer", &["--name", name], PASSWORD), 2);
+    }
+    // Past the command, as another program of the operator might ask.
+    let body = json!({
+        "email": "a@b.test", "password": PASSWORD, "name": long, "role": "customer", "tier": "standard",
+    });
+    let answer = over_socket(&folder.data().join("control/socket"), &body.to_string());
+    assert!(answer.starts_with("HTTP/1.1 409"), "{answer}");
+    let shop = Shop::of(&server);
+    log_in(&shop, "a@b.test").await.expect_problem(401, "invalid_credentials");
+    server.terminate().expect_code(0);
+    expect_code(create(&folder, "a@b.test", "customer", &["--name", &long], PASSWORD), 2);
+}
+
+/// What the control socket answers to a new user.
+fn over_socket(socket: &std::path::Path, body: &str) -> String {
+    let mut stream = UnixStream::connect(socket).expect("the server listens");
+    let length = body.len();
+    write!(
+        stream,
+        "POST /users HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+         Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .expect("it is read");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it is text");
+    answer
 }
 
 #[tokio::test]

@@ -191,3 +191,41 @@ async fn walk(shop: &Shop, query: &str) -> Vec<Value> {
     }
     panic!("{query}: no end");
 }
+
+#[tokio::test]
+async fn lists_of_people_orders_and_reservations_count_and_know_their_order() {
+    let folder = Folder::new();
+    let server = folder.start();
+    let shop = Shop::of(&server);
+    let mug = shop.product("MUG", 10).await;
+    let buyer = tokens::customer(1);
+    let hold = json!({ "lines": [{ "sku": "MUG", "quantity": 1 }] });
+    for _ in 0..3 {
+        shop.purchase(&mug, 1).token(&buyer).send().await.expect(201);
+        shop.client.post("/reservations", &hold).token(&buyer).send().await.expect(201);
+    }
+    shop.purchase(&mug, 1).token(&tokens::customer(2)).send().await.expect(201);
+    for (list, token, total) in [
+        ("/orders?", &buyer, 3),
+        ("/orders?status=expired&", &buyer, 0),
+        ("/orders?", &shop.admin, 4),
+        ("/reservations?", &buyer, 3),
+        ("/reservations?sku=MUG&", &shop.admin, 3),
+        ("/users?", &shop.admin, 301),
+        ("/users?role=admin&", &shop.admin, 1),
+        ("/users?email=1001@people.test&", &shop.admin, 1),
+    ] {
+        let get = async |query: &str| shop.client.get(&format!("{list}{query}")).token(token).send().await;
+        let plain = get("limit=1").await.expect(200).body;
+        assert_eq!(plain.get("total"), None, "{list}");
+        let counted = get("limit=1&include=total&sort=-created_at").await.expect(200).body;
+        assert_eq!((&counted["total"], &counted["data"]), (&json!(total), &plain["data"]), "{list}");
+        if let Some(cursor) = counted["next_cursor"].as_str() {
+            let next = get(&format!("limit=1&include=total&cursor={cursor}")).await.expect(200).body;
+            assert_eq!(next["total"], json!(total), "of all pages, whichever is asked: {list}");
+        }
+        for query in ["sort=price", "sort=", "include=everything"] {
+            get(query).await.expect_problem(400, "malformed_request");
+        }
+    }
+}

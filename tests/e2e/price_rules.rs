@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::categories;
 use crate::client::{Ask, expect_id, expect_members, expect_moment};
 use crate::person::Person;
 use crate::prices::rule;
@@ -106,6 +107,39 @@ async fn rule_is_made_read_changed_and_removed() {
     {
         gone.send().await.expect_problem(404, "not_found");
     }
+}
+
+#[tokio::test]
+async fn category_that_a_rule_names_stays_until_no_rule_does_also_across_a_kill() {
+    let folder = Folder::new();
+    let server = folder.start();
+    let shop = Shop::of(&server);
+    let of = |id: &str| json!({ "name": "R", "kind": "bulk", "min_quantity": 1, "percent_off": 1, "category_ids": [id] });
+    let (tools, old) =
+        (categories::make(&shop, "tools", None).await, categories::make(&shop, "old", None).await);
+    let remove =
+        |shop: &Shop, id: &str| shop.client.delete(&format!("/categories/{id}")).token(&shop.admin).send();
+    let mut asleep = of(&tools);
+    asleep["active"] = json!(false);
+    let sleeping = path_of(&rule(&shop, &asleep).await);
+    let waking = path_of(&rule(&shop, &of(&tools)).await);
+    remove(&shop, &tools).await.expect_problem(409, "in_use");
+    put(&shop, &waking, &of(&old)).send().await.expect(200);
+    remove(&shop, &tools).await.expect_problem(409, "in_use");
+    server.kill();
+
+    let server = folder.start();
+    let shop = Shop::of(&server);
+    remove(&shop, &tools).await.expect_problem(409, "in_use");
+    shop.client.delete(&sleeping).token(&shop.admin).send().await.expect(204);
+    remove(&shop, &tools).await.expect(204);
+    remove(&shop, &old).await.expect_problem(409, "in_use");
+    let unknown = put(&shop, &waking, &of(&tools)).send().await.expect_problem(422, "validation_failed");
+    assert_eq!(unknown.wrong_fields(), ["category_ids[0]"]);
+    shop.client.delete(&waking).token(&shop.admin).send().await.expect(204);
+    remove(&shop, &old).await.expect(204);
+    assert!(server.terminate().status.success());
+    folder.run(&["journal", "verify"]).expect_code(0);
 }
 
 #[tokio::test]

@@ -218,6 +218,11 @@ async fn season_begins_and_ends_when_it_says() {
     rule(&shop, &seasonal(&until_soon)).await;
     assert_eq!(quote(&guest, &[("MUG", 1)]).await["total"], 1_499, "one that is under way");
     assert_eq!(at(now + HOUR_MS / 2).await, 1_999);
+
+    let never = "9999-12-31T23:59:59.999Z";
+    let for_ever = rule(&shop, &seasonal(&json!({ "percent_off": 5_000, "ends_at": never }))).await;
+    assert_eq!(for_ever["ends_at"], never);
+    assert_eq!(at(now + HOUR_MS * 24 * 365).await, 1_000);
 }
 
 #[tokio::test]
@@ -258,6 +263,10 @@ async fn quotes_are_refused_as_orders_would_be() {
         let refused = asked(body.clone()).await.expect_problem(422, "validation_failed");
         assert_eq!(refused.wrong_fields(), [field], "{body}");
     }
+    let dear = json!({ "name": "Ship", "price": 1_000_000_000_000_i64, "currency": "EUR", "sku": "SHIP" });
+    shop.make(&dear).await;
+    let fleets = asked(quote_lines(&[("SHIP", 1_000_000); 10])).await;
+    assert_eq!(fleets.expect_problem(422, "validation_failed").wrong_fields(), ["lines"]);
     let stranger = shop.client.post("/quotes", &json!({})).token("x").send().await;
     stranger.expect_problem(401, "unauthenticated");
     let nobody = shop.client.post("/quotes", &quote_lines(&[("MUG", 1)])).send().await.expect(200);

@@ -222,3 +222,63 @@ async fn head_answers_as_get_does_without_the_body() {
         assert!(answer.body.is_null(), "{path}: {}", answer.body);
     }
 }
+
+#[tokio::test]
+async fn unknown_query_parameter_is_refused_by_reads_and_writes_alike() {
+    let folder = Folder::new();
+    let server = folder.start();
+    let shop = Shop::of(&server);
+    let mug = shop.product("MUG", 10).await;
+    let me = shop.client.get("/auth/me").token(&shop.admin).send().await.expect(200).body;
+    let (product, user) = (format!("/products/{}", mug.id), format!("/users/{}", me["id"].as_str().unwrap()));
+    let nothing = "01936f5e-7a5c-7000-8000-000000000000";
+    let (order, held) = (format!("/orders/ord_{nothing}"), format!("/reservations/res_{nothing}"));
+    let (rule, history) = (format!("/price-rules/rule_{nothing}"), format!("{order}/history"));
+    let before = (shop.read(&mug).await.body, shop.inventory("MUG").await);
+    let reads = [
+        "/products",
+        &product,
+        "/variants/MUG",
+        "/inventory/MUG",
+        "/inventory/MUG/movements",
+        "/cart",
+        "/orders",
+        &order,
+        &history,
+        "/reservations",
+        &held,
+        "/price-rules",
+        &rule,
+        "/categories",
+        "/auth/me",
+        "/users",
+        &user,
+    ];
+    for path in reads {
+        let asked = shop.client.get(&format!("{path}?colour=red")).token(&shop.admin).send().await;
+        let refused = asked.expect_problem(400, "malformed_request");
+        assert!(refused.body["detail"].as_str().unwrap().contains("`colour`"), "{path}: {}", refused.text);
+    }
+    let lines = json!({ "lines": [{ "sku": "MUG", "quantity": 1 }] });
+    let person = json!({ "email": "a@b.test", "password": "correct horse" });
+    let token = json!({ "refresh_token": "hfr_none" });
+    let writes = [
+        ("POST", format!("{product}/purchase"), json!({ "quantity": 1 })),
+        ("PATCH", product, json!({ "name": "Cup" })),
+        ("PATCH", user, json!({ "tier": "gold" })),
+        ("POST", "/inventory/MUG/adjustments".to_owned(), json!({ "delta": 1, "reason": "other" })),
+        ("POST", "/cart/items".to_owned(), json!({ "sku": "MUG", "quantity": 1 })),
+        ("POST", "/reservations".to_owned(), lines.clone()),
+        ("POST", "/orders".to_owned(), lines.clone()),
+        ("POST", "/quotes".to_owned(), lines),
+        ("POST", "/auth/register".to_owned(), person.clone()),
+        ("POST", "/auth/login".to_owned(), person),
+        ("POST", "/auth/refresh".to_owned(), token.clone()),
+        ("POST", "/auth/logout".to_owned(), token),
+    ];
+    for (method, path, body) in writes {
+        let ask = shop.client.ask(method, &format!("{path}?colour=red")).token(&shop.admin).json(&body);
+        ask.send().await.expect_problem(400, "malformed_request");
+    }
+    assert_eq!((shop.read(&mug).await.body, shop.inventory("MUG").await), before);
+}

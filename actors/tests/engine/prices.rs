@@ -17,6 +17,9 @@ use holdfast_actors::{Answer, Engine, Failure, Refused, Who};
 use crate::common::wants::{BUYER, by, cart_order, new_order, no, wanted};
 use crate::common::{NOW, Shop, context, fresh, fresh_id, keyed, let_others, look, quantity, run, sku};
 
+/// Times that an answer is looked for before a test believes that it is sealed.
+const LOOKS: u32 = 50;
+
 const STANDARD: QuoteFor = QuoteFor { tier: Tier::Standard, at: None, sees_drafts: false };
 
 #[test]
@@ -180,6 +183,31 @@ fn unsound_rules_and_unknown_categories_are_refused() {
         assert_eq!(refusal(refused), (Refusal::UnknownCategories(vec![0, 1]), false));
         assert!(shop.engine.prices().await.expect("the journal runs").value.is_empty());
         shop.close().await;
+    });
+}
+
+#[test]
+fn refusal_of_a_rule_waits_until_the_category_that_it_names_is_gone_for_good() {
+    run(async {
+        let (shop, holder) = Shop::held(|_| {});
+        let context = context();
+        holder.let_through();
+        let tools = CategoryId(fresh_id());
+        let described = crate::categories::described("tools", None);
+        shop.engine.create_category(&context, tools, described).await.expect("it has a place");
+        holder.append_waits();
+        let mut removing = pin!(shop.engine.delete_category(&context, tools, None));
+        assert!(look(removing.as_mut()).await.is_pending());
+        holder.append_waits();
+        let terms = Terms { categories: vec![tools], ..percent(seasonal(), 1) };
+        let mut refused = pin!(shop.engine.create_rule(&context, RuleId(fresh_id()), terms));
+        for _ in 0..LOOKS {
+            assert!(look(refused.as_mut()).await.is_pending());
+            shop.settle().await;
+        }
+        holder.let_through();
+        removing.await.expect("nobody uses it");
+        assert_eq!(refusal(refused.await), (Refusal::UnknownCategories(vec![0]), false));
     });
 }
 

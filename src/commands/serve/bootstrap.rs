@@ -23,8 +23,11 @@ pub(super) async fn fill(engine: &Engine, passwords: &Passwords, settings: &Sett
     if let (Some(email), Some(password)) = (&settings.admin_email, &settings.admin_password)
         && !has_admin(engine).await?
     {
-        create(engine, passwords, email, password.clone(), Role::Admin, Tier::Standard).await?;
-        tracing::info!("made the first admin, {email}");
+        if create(engine, passwords, email, password.clone(), Role::Admin, Tier::Standard).await? {
+            tracing::info!("made the first admin, {email}");
+        } else {
+            tracing::warn!("there is no admin: name another address, or run `holdfast admin create-user`");
+        }
     }
     if settings.demo && was_empty {
         demo::fill(engine, passwords).await?;
@@ -37,7 +40,7 @@ async fn has_admin(engine: &Engine) -> Result<bool, Failure> {
     Ok(admin.map_err(|failure| anyhow!("look for an admin: {failure:?}"))?.is_some())
 }
 
-/// Makes an account; one that exists already stays as it is.
+/// Makes an account; one that exists already stays as it is. True when it was made.
 pub(super) async fn create(
     engine: &Engine,
     passwords: &Passwords,
@@ -45,7 +48,7 @@ pub(super) async fn create(
     password: SecretString,
     role: Role,
     tier: Tier,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     let password_hash = passwords.hash(password).await.context("hash a password")?;
     let account = Account {
         id: AccountId(crate::ids::make().as_u128()),
@@ -58,10 +61,10 @@ pub(super) async fn create(
         version: FIRST_VERSION,
     };
     match engine.create_account(&Context::system(), account).await {
-        Ok(_made) => Ok(()),
+        Ok(_made) => Ok(true),
         Err(Unmade::Refused(Answer { value: Refused::Account(account::Refusal::EmailTaken), .. })) => {
             tracing::warn!("the account {email} exists already and stays as it is");
-            Ok(())
+            Ok(false)
         }
         Err(failure) => Err(anyhow!("make an account: {failure:?}").into()),
     }

@@ -13,6 +13,7 @@ use super::{parse, view};
 use crate::http::caller::Caller;
 use crate::http::position::{self, AtLeast};
 use crate::http::problem::Problem;
+use crate::http::query::NoQuery;
 use crate::http::shop::Shop;
 use crate::http::values::{self, Id};
 use crate::http::view::{Moment, Named, actor};
@@ -69,6 +70,7 @@ pub async fn history(
     caller: Caller,
     path: web::Path<String>,
     _at_least: AtLeast,
+    _no_query: NoQuery,
 ) -> Result<HttpResponse, Problem> {
     let start = match start(&engine, context::who(&caller), &path).await {
         Ok(start) => start,

@@ -1,13 +1,18 @@
 //! A moment in a request: RFC 3339, strictly. Answers are in UTC with milliseconds.
 
 use holdfast_actors::domain::Timestamp;
+use jiff::SignedDuration;
+use jiff::civil::DateTime;
 use serde::{Serialize, Serializer};
 use utoipa::openapi::schema::{KnownFormat, SchemaFormat};
 
 use crate::http::field::{Fault, Value};
 use crate::http::openapi::inline::value_schemas;
 use crate::http::values::schema;
-use crate::http::view::Moment;
+use crate::http::view::{EPOCH, Moment};
+
+/// The last millisecond of the year 9999: four digits write no later one.
+const MS_MAX: u64 = 253_402_300_799_999;
 
 /// As many digits as a fraction of a second may have.
 const FRACTION_DIGITS_MAX: usize = 9;
@@ -36,8 +41,18 @@ impl When {
         if !has_form(text.as_bytes()) {
             return None;
         }
-        let moment: jiff::Timestamp = text.parse().ok()?;
-        u64::try_from(moment.as_millisecond()).ok().map(|ms| Self(Timestamp(ms)))
+        let (local, ahead) = match text.strip_suffix('Z') {
+            Some(local) => (local, SignedDuration::ZERO),
+            None => {
+                let (local, offset) = text.split_at(text.len() - "+00:00".len());
+                (local, ahead_of_utc(offset)?)
+            }
+        };
+        // Civil, as jiff's timestamps end a day before the last one that can be written.
+        let local: DateTime = local.parse().ok()?;
+        let since = local.duration_since(EPOCH).checked_sub(ahead).filter(|it| !it.is_negative())?;
+        let ms = u64::try_from(since.as_millis()).ok()?;
+        (ms <= MS_MAX).then_some(Self(Timestamp(ms)))
     }
 }
 
@@ -78,6 +93,15 @@ fn has_form(text: &[u8]) -> bool {
     is_head && (rest == b"Z" || is_like(rest, b"+00:00") || is_like(rest, b"-00:00"))
 }
 
+/// What `+01:00` stands for: less than a day.
+fn ahead_of_utc(offset: &str) -> Option<SignedDuration> {
+    let (sign, time) = offset.split_at_checked(1)?;
+    let (hours, minutes) = time.split_once(':')?;
+    let (hours, minutes): (i64, i64) = (hours.parse().ok()?, minutes.parse().ok()?);
+    let ahead = SignedDuration::from_mins(hours * 60 + minutes);
+    (hours < 24 && minutes < 60).then_some(if sign == "-" { -ahead } else { ahead })
+}
+
 /// Digits where the pattern has `0`, and its own bytes elsewhere.
 fn is_like(text: &[u8], pattern: &[u8]) -> bool {
     let fits =
@@ -101,7 +125,15 @@ mod tests {
         ] {
             assert_eq!(When::parse(text), noon, "{text}");
         }
+        let never = When::parse("9999-12-31T23:59:59.999Z").expect("a moment of the last day");
+        assert_eq!(serde_json::to_value(never).expect("text"), "9999-12-31T23:59:59.999Z");
+        assert_eq!(When::parse("1970-01-01T00:00:00Z"), Some(When(Timestamp(0))));
         for text in [
+            "9999-12-31T23:59:59-00:01",
+            "1970-01-01T00:00:00+00:01",
+            "1969-12-31T23:59:59.9999Z",
+            "2026-11-20T12:00:00+24:00",
+            "2026-11-20T12:00:00+01:60",
             "",
             "2026-11-20",
             "2026-11-20T12:00Z",

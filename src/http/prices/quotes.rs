@@ -22,7 +22,7 @@ use crate::http::json::{Body, Json};
 use crate::http::lines::{self, Line, RawLines};
 use crate::http::position::AtLeast;
 use crate::http::problem::{Code, Problem};
-use crate::http::query::Query;
+use crate::http::query::{NoQuery, Query};
 use crate::http::shop::Shop;
 use crate::http::values::{self, Id, Sku, Units};
 use crate::http::{answer, context, page, products};
@@ -190,6 +190,7 @@ pub async fn of_lines(
     engine: Shop,
     asker: Asker,
     _key: IdempotencyKey,
+    _no_query: NoQuery,
     _at_least: AtLeast,
     body: Json<QuoteBody>,
 ) -> Result<HttpResponse, Problem> {

@@ -18,7 +18,7 @@ use crate::http::cursor::Cursors;
 use crate::http::json::Json;
 use crate::http::position::AtLeast;
 use crate::http::problem::Problem;
-use crate::http::query::{Limit, Query};
+use crate::http::query::{Limit, NoQuery, Query};
 use crate::http::shop::Shop;
 use crate::http::values::{self, Id};
 use crate::http::view::Moment;
@@ -155,6 +155,7 @@ pub async fn read(
     _admin: AdminCaller,
     path: web::Path<String>,
     _at_least: AtLeast,
+    _no_query: NoQuery,
 ) -> Result<HttpResponse, Problem> {
     let found = async {
         let prices = engine.prices().await?;

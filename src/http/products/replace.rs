@@ -18,7 +18,6 @@ use crate::http::check::Check;
 use crate::http::field::{Field, Objects};
 use crate::http::json::{Body, Json};
 use crate::http::problem::Problem;
-use crate::http::query::{NoFilter, Query};
 use crate::http::shop::Shop;
 use crate::http::values::{self, Id};
 use crate::http::{answer, context, view};
@@ -62,7 +61,6 @@ pub async fn put(
     engine: Shop,
     admin: AdminCaller,
     path: web::Path<String>,
-    _none: Query<NoFilter>,
     body: Json<ProductReplacement>,
 ) -> Result<HttpResponse, Problem> {
     let caller = Caller::Admin(admin.0);

@@ -2,7 +2,7 @@
 
 use holdfast_actors::domain::{AccountId, Owner};
 
-use super::super::page::{List, scope};
+use super::super::page::{self, List, scope};
 use super::*;
 
 #[actix_web::test]
@@ -97,4 +97,17 @@ fn only_an_admin_lists_what_is_somebody_elses() {
     assert_eq!(scope(&customer, Some(user)).unwrap_err().code(), Code::Forbidden);
     assert_eq!(scope(&Caller::Admin(user), None).unwrap(), None);
     assert_eq!(scope(&Caller::Admin(user), Some(other)).unwrap(), Some(owner(8)));
+}
+
+#[actix_web::test]
+async fn total_counts_every_row_once_and_only_for_who_asks() {
+    for rows in [0_u128, 1, 999, 1_000, 1_001, 3_000] {
+        let find = async |before: Option<u128>, count| {
+            let before = before.unwrap_or(rows);
+            Ok::<_, Problem>((0..before).rev().take(count).collect::<Vec<u128>>())
+        };
+        let total = page::total(Some(page::Include::Total), |id| *id, find).await.unwrap();
+        assert_eq!(total, Some(usize::try_from(rows).unwrap()));
+        assert_eq!(page::total(None, |id| *id, find).await.unwrap(), None);
+    }
 }
