@@ -6,7 +6,8 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::{Failure, SettingFlags};
 use crate::commands::admin::{self, Wanted};
-use crate::http::users::{RoleWord, TierWord};
+use crate::http::prices::TierWord;
+use crate::http::users::RoleWord;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum AdminCommand {

@@ -19,7 +19,8 @@ use crate::auth::password::{CHARACTERS_MAX, CHARACTERS_MIN, Passwords};
 use crate::auth::secret;
 use crate::cli::{Exit, Failure};
 use crate::config::Settings;
-use crate::http::users::{RoleWord, TierWord};
+use crate::http::prices::TierWord;
+use crate::http::users::RoleWord;
 use crate::http::values::Id;
 
 /// Why a key is not replaced.

@@ -14,7 +14,8 @@ use crate::auth::email;
 use crate::auth::password::Passwords;
 use crate::http::auth::Me;
 use crate::http::field::Value as _;
-use crate::http::users::{RoleWord, TierWord};
+use crate::http::prices::TierWord;
+use crate::http::users::RoleWord;
 use crate::http::values::{Id, Text, User};
 
 /// Accounts that one answer lists.

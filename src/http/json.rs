@@ -97,6 +97,7 @@ impl<T: Body> FromRequest for Json<T> {
             payload: payload.take(),
             bytes_max,
             body: Collected::Nothing,
+            is_asked_again: false,
             patience: None,
             target: PhantomData,
         }
@@ -109,6 +110,7 @@ pub struct Reading<T> {
     payload: Payload,
     bytes_max: usize,
     body: Collected,
+    is_asked_again: bool,
     patience: Option<Patience>,
     target: PhantomData<fn() -> T>,
 }
@@ -169,6 +171,13 @@ impl Patience {
 impl<T> Reading<T> {
     /// The body did not come; the client is not waited for any longer.
     fn poll_patience(&mut self, ctx: &mut Context<'_>) -> Poll<Problem> {
+        // actix asks before it has decoded what came with the head; most bodies are there a moment later, and need no
+        // timer.
+        if !self.is_asked_again {
+            self.is_asked_again = true;
+            ctx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let bytes = self.body.as_slice().len();
         let patience = self.patience.get_or_insert_with(Patience::begin);
         patience.poll(bytes, ctx).map(|()| {

@@ -12,3 +12,4 @@ mod words;
 pub use body::RuleBody;
 pub use quotes::{QuoteBody, of_lines, of_product};
 pub use rules::{change, create, delete, list, read};
+pub use words::TierWord;

@@ -16,6 +16,7 @@ use super::field::{Fault, Field, Value};
 use super::json::{Body, Json};
 use super::page::{self, List, Page, Sort};
 use super::position::AtLeast;
+use super::prices::TierWord;
 use super::problem::Problem;
 use super::query::{Limit, NoQuery, Query};
 use super::shop::Shop;
@@ -72,19 +73,6 @@ pub enum RoleWord {
     Admin,
     /// Buys.
     Customer,
-}
-
-/// A customer's standing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "lowercase")]
-#[schema(as = CustomerTier)]
-pub enum TierWord {
-    /// Everybody.
-    Standard,
-    /// Better.
-    Silver,
-    /// Best.
-    Gold,
 }
 
 /// An account as an admin sees it.
@@ -257,34 +245,11 @@ impl Value<'_> for RoleWord {
     }
 }
 
-impl Value<'_> for TierWord {
-    const EXPECTED: &'static str = "a string";
-
-    fn from_text(text: &str) -> Result<Self, Fault> {
-        match text {
-            "standard" => Ok(Self::Standard),
-            "silver" => Ok(Self::Silver),
-            "gold" => Ok(Self::Gold),
-            _ => Err(Fault::new("unknown_value", "Must be `standard`, `silver` or `gold`.")),
-        }
-    }
-}
-
 impl From<RoleWord> for Role {
     fn from(word: RoleWord) -> Self {
         match word {
             RoleWord::Admin => Self::Admin,
             RoleWord::Customer => Self::Customer,
-        }
-    }
-}
-
-impl From<TierWord> for Tier {
-    fn from(word: TierWord) -> Self {
-        match word {
-            TierWord::Standard => Self::Standard,
-            TierWord::Silver => Self::Silver,
-            TierWord::Gold => Self::Gold,
         }
     }
 }

@@ -5,7 +5,8 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::auth::token::TOKEN_SECONDS;
-use crate::http::users::{RoleWord, TierWord};
+use crate::http::prices::TierWord;
+use crate::http::users::RoleWord;
 use crate::http::values::{Id, User};
 use crate::http::view::Moment;
 

@@ -22,9 +22,12 @@ pub(super) enum KindWord {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = CustomerTier)]
-pub(super) enum TierWord {
+pub enum TierWord {
+    /// Everybody.
     Standard,
+    /// Better.
     Silver,
+    /// Best.
     Gold,
 }
 
