@@ -3,18 +3,19 @@
 //! Owns flags and exit codes; the work is in [`crate::commands`]. Data goes to stdout, talk to stderr.
 
 mod admin;
+mod settings;
 
-use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::commands;
-use crate::config::{self, Effective, Inputs};
+use crate::config;
+
+use self::settings::SettingFlags;
 
 /// How a command ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,77 +129,6 @@ enum ConfigCommand {
     },
 }
 
-/// The flags that are settings. Defaults and variables are [`crate::config`]'s, not clap's: only so can it
-/// tell where a value came from.
-#[derive(Debug, Default, Args)]
-struct SettingFlags {
-    /// Read settings from this TOML file.
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Listen here; port 0 picks one [env: HOLDFAST_LISTEN] [default: 127.0.0.1:3000].
-    #[arg(long, value_name = "ADDR:PORT")]
-    listen: Option<SocketAddr>,
-    /// Keep journal, state and keys here [env: HOLDFAST_DATA_DIR] [default: ./data].
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
-    /// Use this Redis for cache and mail queue [env: REDIS_URL].
-    #[arg(long, value_name = "URL")]
-    redis_url: Option<String>,
-    /// Send mails through this server [env: SMTP_URL].
-    #[arg(long, value_name = "URL")]
-    smtp_url: Option<String>,
-    /// Run the actors on so many threads [env: HOLDFAST_SHARDS] [default: one per core].
-    #[arg(long, value_name = "COUNT")]
-    shards: Option<u16>,
-    /// Serve HTTP on so many threads [env: HOLDFAST_WORKERS] [default: one per core].
-    #[arg(long, value_name = "COUNT")]
-    workers: Option<u16>,
-    /// Write log lines like this [env: HOLDFAST_LOG_FORMAT] [default: text].
-    #[arg(long, value_enum)]
-    log_format: Option<LogFormatFlag>,
-    /// Refuse writes when the disk has less free than this [env: HOLDFAST_DISK_RESERVE_BYTES].
-    #[arg(long, value_name = "BYTES")]
-    disk_reserve_bytes: Option<u64>,
-    /// Mark session cookies `Secure` always, not only behind a TLS proxy [env: HOLDFAST_SECURE_COOKIES].
-    #[arg(long)]
-    secure_cookies: bool,
-    /// Serve one caller so many requests a second; 0: any [env: HOLDFAST_RATE_LIMIT_PER_SECOND] [default: 1000].
-    #[arg(long, value_name = "COUNT")]
-    rate_limit_per_second: Option<u32>,
-    /// Serve one caller so many requests at once [env: HOLDFAST_RATE_LIMIT_BURST] [default: 2000].
-    #[arg(long, value_name = "COUNT")]
-    rate_limit_burst: Option<u32>,
-    /// Serve one address so many calls of /auth a second; 0: any [env: HOLDFAST_AUTH_RATE_LIMIT_PER_SECOND] [default: 5].
-    #[arg(long, value_name = "COUNT")]
-    auth_rate_limit_per_second: Option<u32>,
-    /// Serve one address so many calls of /auth at once [env: HOLDFAST_AUTH_RATE_LIMIT_BURST] [default: 200].
-    #[arg(long, value_name = "COUNT")]
-    auth_rate_limit_burst: Option<u32>,
-    /// Let callers on this machine ask so many times as much [env: HOLDFAST_RATE_LIMIT_LOCAL_FACTOR] [default: 100].
-    #[arg(long, value_name = "TIMES")]
-    rate_limit_local_factor: Option<u32>,
-    /// Believe these proxies where a client is: addresses or CIDR [env: HOLDFAST_TRUSTED_PROXIES].
-    #[arg(long, value_name = "LIST")]
-    trusted_proxies: Option<String>,
-    /// Let pages of these origins call the API: https://shop.example,… [env: HOLDFAST_CORS_ORIGINS].
-    #[arg(long, value_name = "LIST")]
-    cors_origins: Option<String>,
-    /// Keep at most so many connections [env: HOLDFAST_MAX_CONNECTIONS] [default: 25000].
-    #[arg(long, value_name = "COUNT")]
-    max_connections: Option<u32>,
-    /// Fill an empty shop with a small catalogue and two users [env: HOLDFAST_DEMO].
-    #[arg(long)]
-    demo: bool,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum LogFormatFlag {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
 /// The flags of commands that only need the data folder.
 #[derive(Debug, Args)]
 struct JournalArgs {
@@ -246,7 +176,7 @@ impl Cli {
                 let url = match args.url {
                     Some(url) => url,
                     None => {
-                        let flags = SettingFlags { config: args.config, ..SettingFlags::default() };
+                        let flags = SettingFlags::of(args.config, None);
                         commands::health::url_of(flags.load()?.settings.listen)
                     }
                 };
@@ -264,57 +194,17 @@ impl Cli {
     }
 }
 
-impl SettingFlags {
-    fn load(self) -> Result<Effective, Failure> {
-        let file = self.config.clone();
-        Ok(config::load(&Inputs::of_process(self.given()?, file)?)?)
-    }
-
-    fn given(self) -> Result<BTreeMap<&'static str, String>, Failure> {
-        let data_dir = self.data_dir.map(|path| path.into_os_string().into_string()).transpose();
-        let data_dir = data_dir
-            .map_err(|path| Failure::new(Exit::Usage, anyhow::anyhow!("--data-dir {path:?} is not UTF-8")))?;
-        let log_format = self.log_format.map(|format| match format {
-            LogFormatFlag::Text => "text".to_owned(),
-            LogFormatFlag::Json => "json".to_owned(),
-        });
-        let all = [
-            ("listen", self.listen.map(|listen| listen.to_string())),
-            ("data_dir", data_dir),
-            ("redis_url", self.redis_url),
-            ("smtp_url", self.smtp_url),
-            ("shards", self.shards.map(|count| count.to_string())),
-            ("workers", self.workers.map(|count| count.to_string())),
-            ("log_format", log_format),
-            ("disk_reserve_bytes", self.disk_reserve_bytes.map(|bytes| bytes.to_string())),
-            ("secure_cookies", self.secure_cookies.then(|| "true".to_owned())),
-            ("rate_limit_per_second", self.rate_limit_per_second.map(|count| count.to_string())),
-            ("rate_limit_burst", self.rate_limit_burst.map(|count| count.to_string())),
-            ("auth_rate_limit_per_second", self.auth_rate_limit_per_second.map(|count| count.to_string())),
-            ("auth_rate_limit_burst", self.auth_rate_limit_burst.map(|count| count.to_string())),
-            ("rate_limit_local_factor", self.rate_limit_local_factor.map(|times| times.to_string())),
-            ("trusted_proxies", self.trusted_proxies),
-            ("cors_origins", self.cors_origins),
-            ("max_connections", self.max_connections.map(|count| count.to_string())),
-            ("demo", self.demo.then(|| "true".to_owned())),
-        ];
-        Ok(all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect())
-    }
-}
-
 impl JournalArgs {
     fn data_dir(&self) -> Result<PathBuf, Failure> {
-        let flags = SettingFlags {
-            config: self.config.clone(),
-            data_dir: self.data_dir.clone(),
-            ..SettingFlags::default()
-        };
+        let flags = SettingFlags::of(self.config.clone(), self.data_dir.clone());
         Ok(flags.load()?.settings.data_dir)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use clap::error::ErrorKind;
 
     use super::*;

@@ -5,18 +5,20 @@
 //! the shop with a default nobody chose. Knows nothing of clap; [`crate::cli`] hands the flags in.
 
 mod lists;
+mod table;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::thread::available_parallelism;
 
 use ::config::{Config, ConfigError, File, FileFormat, Source as _, Value};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
-pub use lists::{Networks, Origins};
+use self::table::{Known, SETTINGS, Shown};
+
+pub use self::lists::{Networks, Origins};
 
 use crate::auth::email;
 use crate::auth::password::{CHARACTERS_MAX, CHARACTERS_MIN};
@@ -30,15 +32,8 @@ pub const WORKERS_MAX: u16 = 1024;
 
 const ENV_PREFIX: &str = "HOLDFAST_";
 const DOT_ENV: &str = ".env";
-const LISTEN_DEFAULT: &str = "127.0.0.1:3000";
-const DATA_DIR_DEFAULT: &str = "./data";
-const DISK_RESERVE_BYTES_DEFAULT: &str = "268435456";
-const RATE_LIMIT_PER_SECOND_DEFAULT: &str = "1000";
-const RATE_LIMIT_BURST_DEFAULT: &str = "2000";
-const AUTH_RATE_LIMIT_PER_SECOND_DEFAULT: &str = "5";
-const AUTH_RATE_LIMIT_BURST_DEFAULT: &str = "200";
-const RATE_LIMIT_LOCAL_FACTOR_DEFAULT: &str = "100";
-const MAX_CONNECTIONS_DEFAULT: &str = "25000";
+/// More mails at once than this only queue up before the mail server.
+pub const MAIL_CONCURRENCY_MAX: u16 = 256;
 
 /// More connections than this need more ports and memory than one machine has.
 pub const CONNECTIONS_MAX: u32 = 1_000_000;
@@ -89,8 +84,40 @@ pub struct Settings {
     pub jwt_secret: Option<SecretString>,
     /// Earlier signing secrets that are still believed, separated by commas.
     pub jwt_secret_previous: Option<SecretString>,
+    /// Whether lists are cached.
+    pub listing_cache: bool,
+    /// Memory that cached lists may take where there is no Redis.
+    pub listing_cache_bytes: u64,
+    /// Whom mails are from: an address, or `Name <address>`.
+    pub mail_from: String,
+    /// Templates of the operator's own, before the built-in ones.
+    pub mail_templates: Option<PathBuf>,
+    /// Whether the server sends mails itself.
+    pub mail_worker: MailWorker,
+    /// Mails that one worker sends at once.
+    pub mail_concurrency: u16,
+    /// The wait before the second attempt at a mail; later waits grow from it.
+    pub mail_retry_first_ms: u64,
+    /// After how long in the hands of a worker a mail is another's.
+    pub mail_claim_after_ms: u64,
+    /// Certificates, in PEM, of an authority of the operator's own that signed the mail server's.
+    pub smtp_ca_file: Option<PathBuf>,
+    /// Who may read the metrics, besides admins.
+    pub metrics_allow: Networks,
     /// Fill an empty shop with a small catalogue and two users.
     pub demo: bool,
+}
+
+/// Whether the server sends mails itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MailWorker {
+    /// When there is no Redis, so that nobody else can, or when a mail server is set.
+    Auto,
+    /// Yes.
+    On,
+    /// No: `holdfast worker` does.
+    Off,
 }
 
 /// How log lines look.
@@ -102,50 +129,6 @@ pub enum LogFormat {
     /// For machines: one JSON object a line.
     Json,
 }
-
-/// Whether and how much of a value may be shown.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Shown {
-    Whole,
-    /// A URL, without its user and password.
-    WithoutCredentials,
-    Never,
-}
-
-struct Known {
-    name: &'static str,
-    variable: &'static str,
-    shown: Shown,
-}
-
-const fn known(name: &'static str, variable: &'static str, shown: Shown) -> Known {
-    Known { name, variable, shown }
-}
-
-const SETTINGS: &[Known] = &[
-    known("listen", "HOLDFAST_LISTEN", Shown::Whole),
-    known("data_dir", "HOLDFAST_DATA_DIR", Shown::Whole),
-    known("redis_url", "REDIS_URL", Shown::WithoutCredentials),
-    known("smtp_url", "SMTP_URL", Shown::WithoutCredentials),
-    known("shards", "HOLDFAST_SHARDS", Shown::Whole),
-    known("workers", "HOLDFAST_WORKERS", Shown::Whole),
-    known("log_format", "HOLDFAST_LOG_FORMAT", Shown::Whole),
-    known("disk_reserve_bytes", "HOLDFAST_DISK_RESERVE_BYTES", Shown::Whole),
-    known("secure_cookies", "HOLDFAST_SECURE_COOKIES", Shown::Whole),
-    known("rate_limit_per_second", "HOLDFAST_RATE_LIMIT_PER_SECOND", Shown::Whole),
-    known("rate_limit_burst", "HOLDFAST_RATE_LIMIT_BURST", Shown::Whole),
-    known("auth_rate_limit_per_second", "HOLDFAST_AUTH_RATE_LIMIT_PER_SECOND", Shown::Whole),
-    known("auth_rate_limit_burst", "HOLDFAST_AUTH_RATE_LIMIT_BURST", Shown::Whole),
-    known("rate_limit_local_factor", "HOLDFAST_RATE_LIMIT_LOCAL_FACTOR", Shown::Whole),
-    known("trusted_proxies", "HOLDFAST_TRUSTED_PROXIES", Shown::Whole),
-    known("cors_origins", "HOLDFAST_CORS_ORIGINS", Shown::Whole),
-    known("max_connections", "HOLDFAST_MAX_CONNECTIONS", Shown::Whole),
-    known("admin_email", "HOLDFAST_ADMIN_EMAIL", Shown::Whole),
-    known("admin_password", "HOLDFAST_ADMIN_PASSWORD", Shown::Never),
-    known("jwt_secret", "JWT_SECRET", Shown::Never),
-    known("jwt_secret_previous", "JWT_SECRET_PREVIOUS", Shown::Never),
-    known("demo", "HOLDFAST_DEMO", Shown::Whole),
-];
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -293,28 +276,9 @@ pub fn load(inputs: &Inputs) -> Result<Effective, Error> {
 type Layer = Vec<(&'static str, (Value, Source))>;
 
 fn defaults() -> Layer {
-    let cores = available_parallelism().map_or(1, std::num::NonZero::get).min(SHARDS_MAX.into()).to_string();
-    [
-        ("listen", LISTEN_DEFAULT),
-        ("data_dir", DATA_DIR_DEFAULT),
-        ("shards", &cores),
-        ("workers", &cores),
-        ("log_format", "text"),
-        ("disk_reserve_bytes", DISK_RESERVE_BYTES_DEFAULT),
-        ("secure_cookies", "false"),
-        ("rate_limit_per_second", RATE_LIMIT_PER_SECOND_DEFAULT),
-        ("rate_limit_burst", RATE_LIMIT_BURST_DEFAULT),
-        ("auth_rate_limit_per_second", AUTH_RATE_LIMIT_PER_SECOND_DEFAULT),
-        ("auth_rate_limit_burst", AUTH_RATE_LIMIT_BURST_DEFAULT),
-        ("rate_limit_local_factor", RATE_LIMIT_LOCAL_FACTOR_DEFAULT),
-        ("trusted_proxies", ""),
-        ("cors_origins", ""),
-        ("max_connections", MAX_CONNECTIONS_DEFAULT),
-        ("demo", "false"),
-    ]
-    .into_iter()
-    .map(|(name, text)| (name, (value_from(&Source::Default, text), Source::Default)))
-    .collect()
+    table::defaults()
+        .map(|(name, text)| (name, (value_from(&Source::Default, &text), Source::Default)))
+        .collect()
 }
 
 fn from_file(path: &Path) -> Result<Layer, Error> {
@@ -403,6 +367,14 @@ fn validate(settings: &Settings, source_of: impl Fn(&'static str) -> Source) -> 
     check(is_good, "rate_limit_local_factor", "must be at least 1".to_owned())?;
     let is_good = (1..=CONNECTIONS_MAX).contains(&settings.max_connections);
     check(is_good, "max_connections", format!("must be 1 to {CONNECTIONS_MAX}"))?;
+    let is_good = (1..=MAIL_CONCURRENCY_MAX).contains(&settings.mail_concurrency);
+    check(is_good, "mail_concurrency", format!("must be 1 to {MAIL_CONCURRENCY_MAX}"))?;
+    for (name, ms) in [
+        ("mail_retry_first_ms", settings.mail_retry_first_ms),
+        ("mail_claim_after_ms", settings.mail_claim_after_ms),
+    ] {
+        check(ms > 0, name, "must be at least 1".to_owned())?;
+    }
     if let Some(secret) = &settings.jwt_secret {
         let bytes = secret.expose_secret().len();
         let reason = format!("has {bytes} bytes; it needs at least {SECRET_BYTES_MIN}");

@@ -37,6 +37,8 @@ mod turn;
 
 pub mod gateway;
 
+pub mod mails;
+
 mod deadlines;
 mod lanes;
 mod sagas;

@@ -80,11 +80,7 @@ impl AdminCommand {
 
 impl FolderArgs {
     fn settings(&self) -> Result<crate::config::Settings, Failure> {
-        let flags = SettingFlags {
-            config: self.config.clone(),
-            data_dir: self.data_dir.clone(),
-            ..SettingFlags::default()
-        };
+        let flags = SettingFlags::of(self.config.clone(), self.data_dir.clone());
         Ok(flags.load()?.settings)
     }
 }
