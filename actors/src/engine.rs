@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use actix::{Addr, Arbiter, ArbiterHandle};
+use actix::{Addr, Arbiter, ArbiterHandle, Handler, Message};
 use holdfast_domain::product::Refusal;
 use holdfast_domain::{ProductId, Sku};
 use holdfast_persistence::{
@@ -217,6 +217,28 @@ impl Engine {
         }
         let pending: Pending<Reply> = answer.await.map_err(|_| Failure::Stopped)?;
         into_answer(pending.open().await?)
+    }
+
+    /// Gives one wish to the shard that keeps a book of the whole shop, and waits for a durable answer.
+    async fn ask_office<M>(
+        &self,
+        context: &Context,
+        partition: Partition,
+        message: impl FnOnce(Option<KeyGuard>, oneshot::Sender<Pending<Reply>>) -> M,
+    ) -> Result<Answer<Outcome>, Failure>
+    where
+        M: Message<Result = ()> + Send + 'static,
+        Shard: Handler<M>,
+    {
+        let key = match self.claim(context).await? {
+            Claimed::Kept(reply) => return into_answer(reply),
+            Claimed::Free(key) => key,
+        };
+        let shard = &self.inner.shards[self.inner.slots.shard(partition)];
+        let _permit = self.admit(shard)?;
+        let (reply, answer) = oneshot::channel();
+        shard.address.do_send(message(key, reply));
+        into_answer(answer.await.map_err(|_| Failure::Stopped)?.open().await?)
     }
 
     async fn claim(&self, context: &Context) -> Result<Claimed, Failure> {

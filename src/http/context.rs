@@ -18,13 +18,7 @@ use super::request_id::RequestId;
 ///
 /// `malformed_request` for a malformed key, and for query parameters: no write knows any.
 pub fn of_write(request: &HttpRequest, caller: &Caller, body: &impl Serialize) -> Result<Context, Problem> {
-    query::none(request)?;
-    let key = IdempotencyKey::of(request.headers())?;
-    let key = key.scoped(caller).map(|key| RequestKey {
-        key: Key(u128::from_be_bytes(key)),
-        fingerprint: Fingerprint(u128::from_be_bytes(fingerprint(request.method(), request.path(), body))),
-    });
-    Ok(Context { request_id: request_id(), actor: actor(caller), key })
+    of_writer(request, actor(caller), |key| key.scoped(caller), body)
 }
 
 /// The context of a write by somebody without an account or a session, whose keys are told from others' by `name`.
@@ -38,9 +32,17 @@ pub fn of_stranger(
     name: &str,
     body: &impl Serialize,
 ) -> Result<Context, Problem> {
+    of_writer(request, actor, |key| key.scoped_to("stranger", name), body)
+}
+
+fn of_writer(
+    request: &HttpRequest,
+    actor: Actor,
+    scope: impl FnOnce(&IdempotencyKey) -> Option<[u8; 16]>,
+    body: &impl Serialize,
+) -> Result<Context, Problem> {
     query::none(request)?;
-    let key = IdempotencyKey::of(request.headers())?;
-    let key = key.scoped_to("stranger", name).map(|key| RequestKey {
+    let key = scope(&IdempotencyKey::of(request.headers())?).map(|key| RequestKey {
         key: Key(u128::from_be_bytes(key)),
         fingerprint: Fingerprint(u128::from_be_bytes(fingerprint(request.method(), request.path(), body))),
     });

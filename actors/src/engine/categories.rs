@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use holdfast_domain::CategoryId;
 use holdfast_domain::category::{Categories, Category, Description};
-use tokio::sync::oneshot;
 
-use super::{Answer, Claimed, Engine, Failure, into_answer};
+use super::{Answer, Engine, Failure};
 use crate::categories::{AskCategories, CATEGORIES_PARTITION, CategoryWish};
 use crate::context::Context;
 use crate::directory::Published;
@@ -82,15 +81,13 @@ impl Engine {
         context: &Context,
         wish: CategoryWish,
     ) -> Result<Answer<Outcome>, Failure> {
-        let key = match self.claim(context).await? {
-            Claimed::Kept(reply) => return into_answer(reply),
-            Claimed::Free(key) => key,
-        };
-        let shard = &self.inner.shards[self.inner.slots.shard(CATEGORIES_PARTITION)];
-        let _permit = self.admit(shard)?;
-        let (reply, answer) = oneshot::channel();
-        shard.address.do_send(AskCategories { wish, context: context.clone(), key, reply });
-        into_answer(answer.await.map_err(|_| Failure::Stopped)?.open().await?)
+        self.ask_office(context, CATEGORIES_PARTITION, |key, reply| AskCategories {
+            wish,
+            context: context.clone(),
+            key,
+            reply,
+        })
+        .await
     }
 }
 

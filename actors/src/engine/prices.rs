@@ -6,10 +6,9 @@ use holdfast_domain::account::Tier;
 use holdfast_domain::price::{Price, PriceList, Rule, Terms};
 use holdfast_domain::product::{Status, VariantNo};
 use holdfast_domain::{Currency, Item, Money, Owner, ProductId, RuleId, Sku, Timestamp, saga};
-use tokio::sync::oneshot;
 
 use super::orders::refused;
-use super::{Answer, Claimed, Engine, Failure, Wanted, into_answer};
+use super::{Answer, Engine, Failure, Wanted};
 use crate::card::{Card, Info};
 use crate::context::Context;
 use crate::directory::Published;
@@ -229,15 +228,13 @@ impl Engine {
     }
 
     async fn change_prices(&self, context: &Context, change: Change) -> Result<Answer<Outcome>, Failure> {
-        let key = match self.claim(context).await? {
-            Claimed::Kept(reply) => return into_answer(reply),
-            Claimed::Free(key) => key,
-        };
-        let shard = &self.inner.shards[self.inner.slots.shard(PRICES_PARTITION)];
-        let _permit = self.admit(shard)?;
-        let (reply, answer) = oneshot::channel();
-        shard.address.do_send(ChangePrices { change, context: context.clone(), key, reply });
-        into_answer(answer.await.map_err(|_| Stopped)?.open().await?)
+        self.ask_office(context, PRICES_PARTITION, |key, reply| ChangePrices {
+            change,
+            context: context.clone(),
+            key,
+            reply,
+        })
+        .await
     }
 }
 
