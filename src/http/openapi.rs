@@ -74,7 +74,7 @@ const TAG_LETTERS: usize = 32;
         values::Sku, values::Id<values::Product>, values::Id<values::Reservation>, values::Id<values::Order>,
         caller::UserId, values::Id<values::Category>, values::Id<values::Rule>,
         page::Sort, page::Include, products::list::SearchFor, products::list::SortWord, products::list::Include,
-        prices::rules::Sort, prices::rules::Include,
+        prices::rules::Sort,
         query::Limit, movements::Kind, orders::StatusWord, reservations::StatusWord, products::StatusWord,
         FieldError, LineProblem, Code,
     )),

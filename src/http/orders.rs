@@ -153,7 +153,7 @@ pub async fn list(
     let Filter { status, customer_id, sort: Sort::NewestFirst, include, limit, cursor } = &*filter;
     let owner = page::scope(&caller, *customer_id)?;
     let list = List::new(&cursors, format!("orders?status={status:?}&of={customer_id:?}"));
-    let before = list.before(cursor.as_deref())?;
+    let before = list.last(cursor.as_deref())?;
     let filter = OrderFilter { owner, status: status.map(Status::from) };
     let find = async |before: Option<u128>, count| engine.orders(filter, before.map(OrderId), count).await;
     let id = |facts: &OrderFacts| facts.id.0;

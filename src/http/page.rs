@@ -1,4 +1,4 @@
-//! Pages of what belongs to somebody: whose things a caller may list, newest first, and where the next page begins.
+//! Pages of lists by id: whose things a caller may list, and where the next page begins.
 
 use holdfast_actors::domain::{AccountId, Owner};
 use serde::{Deserialize, Serialize};
@@ -81,12 +81,12 @@ impl<'a> List<'a> {
         Self { cursors, name }
     }
 
-    /// The id before which the page begins, newest first.
+    /// The id after which, in the order of the list, the page begins.
     ///
     /// # Errors
     ///
     /// `malformed_request` for a cursor that is none of this list.
-    pub fn before(&self, cursor: Option<&str>) -> Result<Option<u128>, Problem> {
+    pub fn last(&self, cursor: Option<&str>) -> Result<Option<u128>, Problem> {
         let Some(cursor) = cursor else { return Ok(None) };
         let payload = self.cursors.decode(&self.name, cursor)?;
         let id = payload.try_into().expect("a cursor that passed its check was packed here");

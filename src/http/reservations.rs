@@ -147,7 +147,7 @@ pub async fn list(
     let owner = page::scope(&caller, *customer_id)?;
     page::only_for_admins("sku", sku.is_some() && !caller.is_admin())?;
     let list = List::new(&cursors, format!("reservations?status={status:?}&sku={sku:?}&of={customer_id:?}"));
-    let before = list.before(cursor.as_deref())?;
+    let before = list.last(cursor.as_deref())?;
     let item = sku.as_ref().map(|sku| engine.find(&sku.to_domain()));
     let filter = ReservationFilter { owner, status: status.map(State::from), item: item.flatten() };
     let find = async |before: Option<u128>, count| match item {

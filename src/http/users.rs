@@ -104,7 +104,7 @@ pub async fn list(
 ) -> Result<HttpResponse, Problem> {
     let Query(Filter { role, tier, email, sort: Sort::NewestFirst, include, limit, cursor }) = filter;
     let list = List::new(&cursors, format!("users?role={role:?}&tier={tier:?}&email={email:?}"));
-    let before = list.before(cursor.as_deref())?;
+    let before = list.last(cursor.as_deref())?;
     let wanted = AccountFilter { role: role.map(Role::from), tier: tier.map(Tier::from) };
     let find = async |before: Option<u128>, count| match &email {
         Some(email) => one_of(&engine, email, wanted, before.map(AccountId)).await,

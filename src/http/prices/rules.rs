@@ -16,6 +16,7 @@ use super::words::{KindWord, TierWord};
 use crate::http::caller::{AdminCaller, Caller};
 use crate::http::cursor::Cursors;
 use crate::http::json::Json;
+use crate::http::page::{self, List};
 use crate::http::position::AtLeast;
 use crate::http::problem::Problem;
 use crate::http::query::{Limit, NoQuery, Query};
@@ -36,7 +37,7 @@ pub struct Filter {
     /// Newest first by default.
     #[serde(default)]
     sort: Sort,
-    include: Option<Include>,
+    include: Option<page::Include>,
     /// How many to answer.
     #[serde(default)]
     limit: Limit,
@@ -53,26 +54,6 @@ pub(in crate::http) enum Sort {
     #[default]
     #[serde(rename = "-created_at")]
     NewestFirst,
-}
-
-/// What a list tells besides.
-#[derive(Clone, Copy, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-#[schema(as = PriceRuleInclude)]
-pub(in crate::http) enum Include {
-    /// How many there are on all pages.
-    Total,
-}
-
-#[derive(Serialize, utoipa::ToSchema)]
-#[schema(as = PriceRulePage)]
-struct Page<'a> {
-    data: Vec<View<'a>>,
-    next_cursor: Option<String>,
-    /// How many there are on all pages; there with `include=total`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = usize, required = false)]
-    total: Option<usize>,
 }
 
 /// A price rule.
@@ -179,7 +160,7 @@ pub async fn read(
     get, path = "/api/v1/price-rules", tag = "Prices", operation_id = "list_price_rules",
     security(("admin" = [])),
     params(Filter),
-    responses((status = 200, description = "A page of rules.", body = Page)),
+    responses((status = 200, description = "A page of rules.", body = page::Page<View<'static>>)),
 )]
 pub async fn list(
     engine: Shop,
@@ -189,8 +170,8 @@ pub async fn list(
     _at_least: AtLeast,
 ) -> Result<HttpResponse, Problem> {
     let Filter { kind, active, sort, include, limit, cursor } = &*filter;
-    let list = format!("price-rules?kind={kind:?}&active={active:?}&sort={sort:?}");
-    let last = cursor.as_ref().map(|cursor| unpack(&cursors, &list, cursor)).transpose()?;
+    let list = List::new(&cursors, format!("price-rules?kind={kind:?}&active={active:?}&sort={sort:?}"));
+    let last = list.last(cursor.as_deref())?.map(RuleId);
     let prices = match engine.prices().await {
         Ok(prices) => prices,
         Err(stopped) => return Ok(answer::refused(stopped.into(), &engine, None)),
@@ -209,13 +190,8 @@ pub async fn list(
             wanted().rev().filter(|rule| last.is_none_or(|last| rule.id < last)).take(count).collect()
         }
     };
-    let shown = &found[..limit.get().min(found.len())];
-    let next = shown.last().filter(|_| found.len() > limit.get());
-    let page = Page {
-        data: shown.iter().map(|rule| View::of(rule)).collect(),
-        next_cursor: next.map(|rule| cursors.encode(&list, &rule.id.0.to_be_bytes())),
-        total: include.map(|Include::Total| wanted().count()),
-    };
+    let total = include.map(|page::Include::Total| wanted().count());
+    let page = list.page(&found, limit.get(), |rule| rule.id.0, |rule| View::of(rule)).with_total(total);
     Ok(answer::json(StatusCode::OK, &page))
 }
 
@@ -328,12 +304,6 @@ fn respond(status: StatusCode, answer: &Answer<Arc<Rule>>) -> HttpResponse {
 fn parse(path: &str) -> Result<RuleId, Failure> {
     let id = Id::<values::Rule>::parse(path).ok_or(Failure::NotFound)?;
     Ok(RuleId(id.uuid().as_u128()))
-}
-
-fn unpack(cursors: &Cursors, list: &str, cursor: &str) -> Result<RuleId, Problem> {
-    let payload = cursors.decode(list, cursor)?;
-    let id = payload.try_into().expect("a cursor that passed its check was packed here");
-    Ok(RuleId(u128::from_be_bytes(id)))
 }
 
 fn rule_id(id: RuleId) -> Id<values::Rule> {

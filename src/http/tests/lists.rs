@@ -81,10 +81,10 @@ fn page_has_a_next_one_only_when_there_is_more() {
     let more = page(&[9, 8, 7]);
     assert_eq!(more["data"], json!([9, 8]));
     let cursor = more["next_cursor"].as_str().unwrap();
-    assert_eq!(list.before(Some(cursor)).unwrap(), Some(8));
-    assert_eq!(list.before(None).unwrap(), None);
+    assert_eq!(list.last(Some(cursor)).unwrap(), Some(8));
+    assert_eq!(list.last(None).unwrap(), None);
     let other = List::new(&cursors, "orders?status=Confirmed".to_owned());
-    assert_eq!(other.before(Some(cursor)).unwrap_err().code(), Code::MalformedRequest);
+    assert_eq!(other.last(Some(cursor)).unwrap_err().code(), Code::MalformedRequest);
 }
 
 #[test]
