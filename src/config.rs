@@ -23,6 +23,7 @@ pub use self::lists::{Networks, Origins};
 use crate::auth::email;
 use crate::auth::password::{CHARACTERS_MAX, CHARACTERS_MIN};
 use crate::auth::secret::{self, SECRET_BYTES_MIN};
+use crate::redis;
 
 /// More shards than slots of the partition map would stay empty.
 pub const SHARDS_MAX: u16 = 1024;
@@ -374,6 +375,10 @@ fn validate(settings: &Settings, source_of: impl Fn(&'static str) -> Source) -> 
         ("mail_claim_after_ms", settings.mail_claim_after_ms),
     ] {
         check(ms > 0, name, "must be at least 1".to_owned())?;
+    }
+    if let Some(url) = &settings.redis_url {
+        let refused = redis::check_url(url).err().map(|error| error.to_string());
+        check(refused.is_none(), "redis_url", refused.unwrap_or_default())?;
     }
     if let Some(secret) = &settings.jwt_secret {
         let bytes = secret.expose_secret().len();

@@ -10,6 +10,8 @@ use holdfast::cli::{Cli, Exit};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // For every TLS connection of this process, whoever makes it. Nobody can have been before us.
+    let _is_first = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

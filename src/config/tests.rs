@@ -157,3 +157,25 @@ fn dot_env_is_read_when_present() {
     let expected = variables(&[("HOLDFAST_SHARDS", "3"), ("REDIS_URL", "redis://x")]);
     assert_eq!(read_dot_env(&path).unwrap(), expected);
 }
+
+#[test]
+fn address_of_no_redis_is_refused_without_saying_it() {
+    for url in [
+        "geheim",
+        "http://user:geheim@host/",
+        "redis://:geheim@",
+        "redis://:geheim@host/geheim",
+        "redis://:geheim@host:geheim",
+        "redis://:geheim@0.0.0.0",
+        "rediss://:geheim@host#insecure",
+    ] {
+        let inputs = Inputs { environment: variables(&[("REDIS_URL", url)]), ..Inputs::default() };
+        let said = chain(load(&inputs).expect_err(url));
+        assert!(said.contains("redis_url") && said.contains("environment REDIS_URL"), "{url}: {said}");
+        assert!(!said.contains("geheim"), "{url}: {said}");
+    }
+    for url in ["redis://host", "rediss://user:geheim@host:6380/3", "unix:///run/redis.sock?db=2"] {
+        let inputs = Inputs { environment: variables(&[("REDIS_URL", url)]), ..Inputs::default() };
+        assert!(load(&inputs).is_ok(), "{url}");
+    }
+}

@@ -10,6 +10,7 @@ mod client;
 mod people;
 mod person;
 mod raw;
+mod redis_server;
 mod shop;
 mod tokens;
 
@@ -64,3 +65,5 @@ mod contract;
 
 mod operations;
 mod shutdown;
+
+mod redis_link;

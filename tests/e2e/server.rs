@@ -188,7 +188,7 @@ impl Process {
     }
 
     /// Reads lines up to one that `wants` accepts; none when the process ends before.
-    fn line(&mut self, wants: impl Fn(&str) -> bool) -> Option<String> {
+    pub(crate) fn line(&mut self, wants: impl Fn(&str) -> bool) -> Option<String> {
         let deadline = Instant::now() + WAIT_MAX;
         loop {
             match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
