@@ -54,6 +54,18 @@ pub enum Error {
         source: Cause,
     },
 
+    /// The store under a work queue failed to open, read or write.
+    #[error("{doing} the work queue {}", .path.display())]
+    Work {
+        /// What was tried.
+        doing: &'static str,
+        /// The queue's folder.
+        path: PathBuf,
+        /// What the store said.
+        #[source]
+        source: Cause,
+    },
+
     /// The journal was written by a newer release than this one.
     #[error(
         "journal {} has format {found}, this release knows up to {known}: start the release that wrote it, or a \

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! Read in this order: [`record`], [`frame`], [`journal`], [`replay`](mod@replay), [`folder`], [`sled_journal`],
-//! [`reader`], [`gate`], [`queue`], [`committer`], [`memory_journal`].
+//! [`reader`], [`gate`], [`queue`], [`committer`], [`memory_journal`]. Apart from all that stands [`work`]: a queue of tasks
+//! that the journal can make again.
 
 pub mod error;
 pub mod record;
@@ -22,6 +23,7 @@ mod acknowledged;
 pub mod folder;
 mod index;
 mod keepsake;
+mod opening;
 mod prefill;
 pub mod reader;
 pub mod sled_journal;
@@ -32,6 +34,8 @@ pub mod gate;
 pub mod queue;
 
 pub mod memory_journal;
+
+pub mod work;
 
 pub use committer::{Committer, CommitterOptions, Writer};
 pub use error::Error;
@@ -47,3 +51,4 @@ pub use reader::{JournalStat, Reader};
 pub use record::{BatchNumber, Epoch, OwnedRecord, Partition, Record, RecordHeader, Sequence, Ticket};
 pub use replay::{Cut, Damage, Head, PartitionHead, Replayed, replay};
 pub use sled_journal::{Options, SledJournal};
+pub use work::WorkQueue;

@@ -18,7 +18,6 @@ use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::Duration;
 
 use crate::acknowledged::{Acknowledged, Mark};
 use crate::error::Error;
@@ -27,6 +26,7 @@ use crate::frame::{EncodedFrame, FRAME_BYTES_LIMIT, JournalId};
 use crate::index::SparseIndex;
 use crate::journal::{AppendError, Cause, FrameBytes, FrameSource, Journal, Store, StoredFrame, Visit};
 use crate::keepsake::Keepsake;
+use crate::opening;
 use crate::prefill;
 use crate::reader::{JournalStat, Reader};
 use crate::record::BatchNumber;
@@ -57,9 +57,6 @@ const _: () = assert!(
     LEAF_VALUES_MAX * FRAME_BYTES_LIMIT + LEAF_OVERHEAD_BYTES <= INLINE_BYTES_MAX,
     "a leaf of the largest frames stays in the log"
 );
-
-const OPEN_ATTEMPTS_MAX: u32 = 200;
-const OPEN_RETRY_INTERVAL: Duration = Duration::from_millis(5);
 
 /// How a journal is created and opened.
 #[derive(Debug, Clone, Copy)]
@@ -344,8 +341,6 @@ fn store_error(doing: &'static str, path: &Path, source: impl Into<Cause>) -> Er
     Error::Store { doing, path: path.to_owned(), source: source.into() }
 }
 
-/// Opens sled, bearing with a store that this process closed a moment ago: one of sled's threads may hold its lock a little
-/// longer. Nobody else can, as the folder is ours.
 fn open_sled(path: &Path, cache_bytes: u64) -> Result<sled::Db, Error> {
     let config = sled::Config::new()
         .path(path)
@@ -353,21 +348,7 @@ fn open_sled(path: &Path, cache_bytes: u64) -> Result<sled::Db, Error> {
         .flush_every_ms(None)
         .segment_size(SEGMENT_BYTES)
         .cache_capacity(cache_bytes);
-    let mut attempts = 1;
-    loop {
-        match config.open() {
-            Ok(db) => return Ok(db),
-            Err(sled::Error::Io(error)) if is_still_locked(&error) && attempts < OPEN_ATTEMPTS_MAX => {
-                attempts += 1;
-                std::thread::sleep(OPEN_RETRY_INTERVAL);
-            }
-            Err(error) => return Err(store_error("open", path, error)),
-        }
-    }
-}
-
-fn is_still_locked(error: &io::Error) -> bool {
-    error.to_string().starts_with("could not acquire lock")
+    opening::open(&config).map_err(|error| store_error("open", path, error))
 }
 
 fn read_or_create_about(
@@ -427,7 +408,7 @@ impl About {
     }
 }
 
-fn random_id() -> Result<JournalId, Error> {
+pub(crate) fn random_id() -> Result<JournalId, Error> {
     let path = PathBuf::from("/dev/urandom");
     let mut id = [0; 16];
     File::open(&path).and_then(|mut source| source.read_exact(&mut id)).map_err(|source| Error::Io {
@@ -438,7 +419,7 @@ fn random_id() -> Result<JournalId, Error> {
     Ok(JournalId(id))
 }
 
-fn panic_message(panic: &(dyn Any + Send)) -> String {
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
     format!("the store panicked: {}", text.unwrap_or_else(|| "no message".to_owned()))

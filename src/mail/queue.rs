@@ -5,12 +5,20 @@
 //! does); it must not invent them, and must never show one to two workers at once unless the first held it longer than it
 //! may. That it lost some shows in its [`life`](MailQueue::life).
 
+pub mod disk;
+
 use std::time::Duration;
 
 use super::Mail;
 
 /// Attempts at one mail before it is dead.
 pub const ATTEMPTS_MAX: u32 = 8;
+
+/// Why a mail is dead that every worker took and none said anything of.
+pub const NEVER_BACK: &str = "no worker that took it said what became of it";
+
+/// Why a mail is dead that is none, before what is wrong with it.
+pub const UNREADABLE: &str = "this version cannot read it";
 
 /// Keeps mails until they are sent.
 #[expect(async_fn_in_trait, reason = "whoever drives a queue does so on one thread")]
@@ -39,7 +47,8 @@ pub trait MailQueue: Clone + 'static {
     /// [`QueueError`]; say it again then.
     async fn sent(&self, ids: &[String]) -> Result<(), QueueError>;
 
-    /// Notes that a mail could not be sent, why, and what is next.
+    /// Notes that a mail could not be sent, why, and what is next: nothing after the last attempt, whatever is asked.
+    /// Says nothing of a mail that is no longer this worker's.
     ///
     /// # Errors
     ///
@@ -112,8 +121,10 @@ pub enum Next {
 /// A mail that nobody tries to send any more.
 #[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Dead {
-    /// The mail.
-    pub mail: Mail,
+    /// Its name.
+    pub id: String,
+    /// The mail; none when this version cannot read it. The queue keeps its bytes.
+    pub mail: Option<Mail>,
     /// How many attempts there were.
     pub attempts: u32,
     /// Why the last one failed.
@@ -144,17 +155,8 @@ pub struct Stat {
 pub enum QueueError {
     /// Redis does not answer, or not in time, or with an error.
     #[error("ask Redis")]
-    Redis(#[from] redis::RedisError),
+    Redis(#[from] ::redis::RedisError),
     /// The store on disk.
     #[error("use the mail queue on disk")]
     Store(#[from] holdfast_actors::persistence::Error),
-    /// What is queued is no mail: a newer version's, or not ours.
-    #[error("read the queued mail {id}")]
-    Mail {
-        /// Where it is.
-        id: String,
-        /// What is wrong with it.
-        #[source]
-        source: serde_json::Error,
-    },
 }
