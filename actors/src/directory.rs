@@ -18,6 +18,7 @@ use holdfast_persistence::Ticket;
 use crate::card::Card;
 use crate::catalogue::Catalogue;
 use crate::listing::{Listings, Relisting};
+use crate::mails::Unsents;
 use crate::product_actor::ProductActor;
 
 /// The one map of the process.
@@ -37,6 +38,7 @@ pub struct Directory {
     has_price_rules: AtomicBool,
     listings: Listings,
     catalogue: Arc<Catalogue>,
+    unsents: Unsents,
 }
 
 /// What everybody's requests ask of an account.
@@ -239,6 +241,11 @@ impl Directory {
     #[must_use]
     pub const fn catalogue(&self) -> &Arc<Catalogue> {
         &self.catalogue
+    }
+
+    /// Who must be written to.
+    pub(crate) const fn unsents(&self) -> &Unsents {
+        &self.unsents
     }
 
     /// All price rules, as they are now.

@@ -6,6 +6,7 @@
 mod carts;
 mod catalogue;
 mod categories;
+mod mails;
 mod orders;
 mod people;
 mod prices;
@@ -91,6 +92,8 @@ struct Inner {
     partitions: u16,
     shards: Vec<ShardDoor>,
     queue: Queue,
+    /// On which it rests that mails are due.
+    begun: Ticket,
     reader: Option<Reader>,
     clock: Arc<dyn Clock>,
     ids: Ids,

@@ -37,6 +37,12 @@ impl<T> Pending<T> {
         self.value
     }
 
+    /// The same with another answer.
+    #[cfg(test)]
+    pub(crate) fn map<U>(self, map: impl FnOnce(T) -> U) -> Pending<U> {
+        Pending { value: map(self.value), ticket: self.ticket, gate: self.gate }
+    }
+
     /// The same, resting on `ticket` as well.
     pub(crate) fn resting_on(self, ticket: Ticket) -> Self {
         Self { ticket: self.ticket.max(ticket), ..self }

@@ -8,6 +8,7 @@ mod account;
 mod cart;
 mod category;
 mod event;
+mod mails;
 mod order;
 mod outcome;
 mod price;
@@ -31,10 +32,11 @@ use holdfast_persistence::{Record, RecordHeader};
 use serde::{Deserialize, Serialize};
 
 use crate::outcome::Answered;
-use crate::{Position, context};
+use crate::{Position, context, mails as core_mails};
 
 use self::cart::CartEvent;
 use self::category::CategoryEvent;
+use self::mails::MailFact;
 use self::order::OrderEvent;
 use self::price::PriceEvent;
 use self::reservation::ReservationFact;
@@ -89,6 +91,8 @@ pub enum Entity {
     PriceRules,
     /// The categories.
     Categories,
+    /// The mails of the partition.
+    Mails,
 }
 
 /// The facts of one turn.
@@ -108,6 +112,8 @@ pub enum Events {
     PriceRules(Vec<domain_price::Event>),
     /// Of the categories.
     Categories(Vec<domain_category::Event>),
+    /// Of mails.
+    Mails(Vec<core_mails::Fact>),
 }
 
 /// A fact of an order.
@@ -179,6 +185,7 @@ enum EntityV1 {
     Cart([u8; 16]),
     PriceRules,
     Categories,
+    Mails,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -197,6 +204,7 @@ enum EventsV1 {
     Cart(Vec<CartEvent>),
     PriceRules(Vec<PriceEvent>),
     Categories(Vec<CategoryEvent>),
+    Mails(Vec<MailFact>),
 }
 
 impl StoredTurn {
@@ -282,6 +290,7 @@ impl EntityV1 {
             Entity::Cart(CartId(id)) => Self::Cart(id.to_be_bytes()),
             Entity::PriceRules => Self::PriceRules,
             Entity::Categories => Self::Categories,
+            Entity::Mails => Self::Mails,
         }
     }
 
@@ -294,6 +303,7 @@ impl EntityV1 {
             Self::Cart(id) => Entity::Cart(CartId(u128::from_be_bytes(id))),
             Self::PriceRules => Entity::PriceRules,
             Self::Categories => Entity::Categories,
+            Self::Mails => Entity::Mails,
         }
     }
 }
@@ -316,6 +326,7 @@ impl EventsV1 {
             Events::Categories(events) => {
                 Self::Categories(events.iter().map(CategoryEvent::from_domain).collect())
             }
+            Events::Mails(facts) => Self::Mails(facts.iter().map(MailFact::from_domain).collect()),
         }
     }
 
@@ -342,6 +353,7 @@ impl EventsV1 {
             Self::Categories(events) => {
                 Events::Categories(events.into_iter().map(CategoryEvent::into_domain).collect())
             }
+            Self::Mails(facts) => Events::Mails(facts.into_iter().map(MailFact::into_domain).collect()),
         })
     }
 }

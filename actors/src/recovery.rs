@@ -15,8 +15,8 @@ use holdfast_domain::hold::State;
 use holdfast_domain::product::invariant::{self, Violation};
 use holdfast_domain::saga::{self, Books, Unmet};
 use holdfast_domain::{
-    CartId, OrderId, Product, ProductId, ReservationId, Sku, account, cart, category, price, product,
-    reservation,
+    CartId, OrderId, Product, ProductId, ReservationId, Sku, Timestamp, account, cart, category, price,
+    product, reservation,
 };
 use holdfast_persistence::{
     self as persistence, Cause, Cut, Epoch, FrameSource, Head, Partition, Record, Replayed, Sequence, Store,
@@ -25,6 +25,7 @@ use holdfast_persistence::{
 use crate::accounts::AccountBook;
 use crate::categories::CategoryBook;
 use crate::keys::Keys;
+use crate::mails::{self, About};
 use crate::prices::PriceBook;
 use crate::record::{Entity, Events, OrderFact, StoredTurn};
 use crate::slots::Slots;
@@ -40,6 +41,7 @@ pub struct Recovered {
     /// Reservations, orders and carts, by partition.
     pub(crate) books: Vec<Books>,
     pub(crate) startup: Startup,
+    pub(crate) mails: mails::Recovered,
     pub(crate) head: Head,
     /// What was found.
     pub report: Report,
@@ -129,10 +131,11 @@ pub fn recover<S: Store + ?Sized>(store: &mut S) -> Result<Recovered, Error> {
     let replayed = store.recover(head, &mut |record| replay.take(record))?;
     let startup = replay.finish()?;
     let report = replay.report(&replayed, started.elapsed());
-    let Replay { products, accounts, prices, categories, keys, books, .. } = replay;
+    let Replay { products, accounts, prices, categories, keys, books, mails, .. } = replay;
+    let mails = mails.finish();
     let products = products.into_values().filter(|live| live.product.is_some()).collect();
     let head = replayed.head;
-    Ok(Recovered { products, accounts, prices, categories, keys, books, startup, head, report })
+    Ok(Recovered { products, accounts, prices, categories, keys, books, startup, mails, head, report })
 }
 
 /// Proves a whole journal as [`recover`] does, and writes nothing: a torn tail stays where it is. `check_end` says
@@ -171,6 +174,12 @@ impl Recovered {
         &self.books
     }
 
+    /// The mails that are due and not known to be sent, as replay left them (INV-7).
+    #[must_use]
+    pub const fn unsent(&self) -> &BTreeMap<About, Timestamp> {
+        &self.mails.unsent
+    }
+
     /// The price rules as replay left them (INV-7).
     #[must_use]
     pub const fn prices(&self) -> &price::PriceList {
@@ -195,6 +204,7 @@ struct Replay {
     books: Vec<Books>,
     /// Carts whose lines another cart has, and whose end was not read yet.
     absorbed: BTreeMap<CartId, CartId>,
+    mails: mails::Replay,
     events: u64,
 }
 
@@ -212,11 +222,13 @@ impl Replay {
             keys: Arc::default(),
             books: vec![Books::default(); partitions],
             absorbed: BTreeMap::new(),
+            mails: mails::Replay::default(),
             events: 0,
         }
     }
 
     fn take(&mut self, record: Record<'_>) -> Result<(), Cause> {
+        let epoch = record.header.epoch;
         let stored = StoredTurn::read(record)?;
         if let Some(keyed) = &stored.turn.key {
             self.keys.restore(keyed, stored.position, stored.at);
@@ -229,8 +241,13 @@ impl Replay {
             (Entity::Cart(id), Events::Cart(events)) => self.apply_cart(id, events, &stored),
             (Entity::PriceRules, Events::PriceRules(events)) => self.apply_prices(events, &stored)?,
             (Entity::Categories, Events::Categories(events)) => self.apply_categories(events, &stored)?,
+            (Entity::Mails, Events::Mails(facts)) => {
+                self.events += u64::try_from(facts.len()).expect("a length")
+            }
             (entity, _) => return Err(Foreign(entity).into()),
         }
+        let orders = &self.books[index(stored.position.partition)].orders;
+        self.mails.take(epoch, stored.at, &stored.turn, |id| orders.has_address(id));
         Ok(())
     }
 

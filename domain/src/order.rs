@@ -20,6 +20,9 @@ pub use decide::{By, Charge, Next, Refusal};
 /// How many bytes all texts of one order may have, so that its record always fits into a frame.
 pub const TEXT_BYTES_MAX: usize = 32 * 1024;
 
+/// The version of an order as it begins.
+pub const FIRST_VERSION: u32 = 1;
+
 /// One order.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Order {
@@ -271,6 +274,18 @@ impl Order {
 }
 
 impl Placed {
+    /// Whether it was confirmed as it was placed.
+    #[must_use]
+    pub const fn is_settled(&self) -> bool {
+        self.deadline.is_none()
+    }
+
+    /// Whether mails about it have an address: its own, or that of its owner's account.
+    #[must_use]
+    pub fn has_address(&self) -> bool {
+        self.email.is_some() || self.owner.account().is_some()
+    }
+
     /// The bytes of all texts.
     #[must_use]
     pub fn text_bytes(&self) -> usize {
@@ -284,7 +299,7 @@ impl Placed {
 impl Standing {
     fn first(placed: &Placed, at: Timestamp) -> Self {
         // Purchases and confirmed reservations are settled between seller and buyer.
-        let is_settled = placed.deadline.is_none();
+        let is_settled = placed.is_settled();
         Self {
             status: if is_settled { Status::Confirmed } else { Status::PendingPayment },
             payment: if is_settled { Payment::Paid } else { Payment::Pending },
@@ -297,7 +312,7 @@ impl Standing {
             canceled_at: None,
             cancelation: None,
             updated_at: at,
-            version: 1,
+            version: FIRST_VERSION,
         }
     }
 

@@ -15,6 +15,7 @@ use crate::card::Card;
 use crate::categories::CATEGORIES_PARTITION;
 use crate::clock::LogClock;
 use crate::directory::Directory;
+use crate::mails;
 use crate::peers::{Introduce, Start};
 use crate::pending::Stopped;
 use crate::recovery::Recovered;
@@ -36,15 +37,29 @@ impl Engine {
         recovered: Recovered,
         options: Options,
     ) -> Self {
-        let partitions = recovered.head.partitions().to_vec();
+        let mut partitions = recovered.head.partitions().to_vec();
         let partition_count = u16::try_from(partitions.len()).expect("a journal has at most 1024 partitions");
         let slots = Slots::new(partition_count, options.shards);
         let epoch = recovered.next_epoch();
-        let last = partitions.iter().map(|partition| Timestamp(partition.time_ms)).max().unwrap_or_default();
-        let Recovered { products, accounts, prices, categories, keys, head, mut books, mut startup, .. } =
-            recovered;
+        let mut last =
+            partitions.iter().map(|partition| Timestamp(partition.time_ms)).max().unwrap_or_default();
+        let Recovered {
+            products,
+            accounts,
+            prices,
+            categories,
+            keys,
+            head,
+            mut books,
+            mut startup,
+            mails,
+            ..
+        } = recovered;
         let (queue, committer) = Committer::start(journal, head, options.committer);
         let directory = Arc::new(Directory::default());
+        let clock = &*options.clock;
+        let begun =
+            mails::resume(&mails, directory.unsents(), &queue, epoch, &mut partitions, &mut last, clock);
         let mut shares: Vec<Vec<_>> = (0..options.shards).map(|_| Vec::new()).collect();
         directory.publish_categories(categories.categories.clone(), Ticket::ZERO);
         for live in products {
@@ -98,6 +113,7 @@ impl Engine {
             partitions: partition_count,
             shards,
             queue,
+            begun,
             reader,
             clock: options.clock,
             ids: options.ids,
@@ -113,6 +129,7 @@ impl Engine {
     ///
     /// [`Stopped`].
     pub async fn settle_due(&self) -> Result<(), Stopped> {
+        self.durable(self.inner.begun).await?;
         for shard in &self.inner.shards {
             let (reply, settled) = oneshot::channel();
             shard.address.do_send(SettleDue { reply });

@@ -4,7 +4,7 @@
 //! No threads and no runtime: one [`Life`] of a world has requests sent, messages delivered, tasks polled, timers ring, the bank
 //! answer, the disk written and the process crash as its seed says, and keeps in mind what was promised. Read in this
 //! order: what happens here (this file), who asks what (`mood`, `wishes`, `ask`), the world (`world`, `process`, `tasks`,
-//! `mail`, `wall`, `bank`, `rules`), what must hold (`promises`, `laws`), then schedules played by hand (`scenes`) and all
+//! `mail`, `wall`, `bank`, `rules`, `outbox`), what must hold (`promises`, `laws`), then schedules played by hand (`scenes`) and all
 //! schedules of a few steps (`races`).
 
 mod mood;
@@ -16,6 +16,7 @@ mod world;
 
 mod bank;
 mod mail;
+mod outbox;
 mod process;
 mod rules;
 mod tasks;
@@ -43,6 +44,8 @@ use world::{Deed, World};
 const STEPS: u32 = 600;
 /// How often, in a hundred steps, somebody changes the price list.
 const PRICES_CHANGE_PERCENT: u64 = 2;
+/// How often some mails are said to be sent.
+const MAILS_SENT_PERCENT: u64 = 3;
 /// How many tasks may be under way at once.
 const TASKS_MAX: usize = 16;
 
@@ -84,6 +87,9 @@ impl Life {
     fn step(&mut self) {
         if self.world.rng.percent(PRICES_CHANGE_PERCENT) {
             self.world.change_prices();
+        }
+        if self.world.rng.percent(MAILS_SENT_PERCENT) {
+            self.world.send_mails();
         }
         match self.mood.step(&mut self.world.rng) {
             Step::Ask => self.ask(),

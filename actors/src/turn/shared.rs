@@ -70,6 +70,7 @@ impl TurnContext {
         };
         self.scratch.replace(buffer);
         self.partition(position.partition).ticket.set(ticket);
+        self.note_mails(position.partition, now, ticket, turn);
         ticket
     }
 }

@@ -100,6 +100,7 @@ impl Shop {
         audit::nothing_is_due(&everything, self.clock.now());
         self.engine.stop().map(drop).expect("the journal is whole");
         audit::memory_is_what_replay_gives(&self.disk, &everything);
+        audit::mails_are_what_replay_gives(&self.disk, &self.engine);
         everything.products
     }
 

@@ -34,6 +34,7 @@ macro_rules! names {
 
 mod accounts;
 mod categories;
+mod mails;
 mod owners;
 pub(crate) mod prices;
 mod variants;
@@ -167,6 +168,7 @@ pub(crate) fn samples() -> Vec<(String, Turn)> {
     all.extend(owners::samples());
     all.extend(prices::samples());
     all.extend(categories::samples());
+    all.extend(mails::samples());
     all
 }
 
@@ -198,6 +200,7 @@ pub(crate) fn missing() -> Vec<&'static str> {
         .chain(owners::missing())
         .chain(prices::missing())
         .chain(categories::missing())
+        .chain(mails::missing())
         .collect()
 }
 

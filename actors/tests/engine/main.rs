@@ -34,6 +34,8 @@ mod categories;
 
 mod lists;
 
+mod mails;
+
 mod reservations;
 
 mod orders;

@@ -92,6 +92,15 @@ impl Orders {
         }
     }
 
+    /// Whether mails about an order have an address; see [`Placed::has_address`]. A purchase has none of its own.
+    #[must_use]
+    pub fn has_address(&self, id: OrderId) -> bool {
+        match self.orders.get(&id) {
+            Some(order) => order.placed.has_address(),
+            None => self.bought.get(&id).is_some_and(|bought| bought.owner.account().is_some()),
+        }
+    }
+
     /// Takes a purchase into the books.
     ///
     /// # Panics

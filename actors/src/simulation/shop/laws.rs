@@ -136,6 +136,10 @@ pub(super) fn check_replay(process: &Process, disk: &MemoryDisk) {
     let replayed_close = &replayed.startup.close;
     assert_eq!(replayed.state(), process.state(), "INV-7: replay gives the products in memory");
     assert_eq!(*replayed.prices(), process.prices.list, "INV-7: replay gives the price rules in memory");
+    let unsents = process.door.directory().unsents();
+    let unsent = unsents.page(None, usize::MAX, process.door.queue.last_ticket());
+    let unsent = unsent.into_iter().map(|it| (it.about, it.at)).collect();
+    assert_eq!(*replayed.unsent(), unsent, "INV-7: replay gives the mails that are due");
     for (number, (replayed, books)) in replayed.owners().iter().zip(process.door.books()).enumerate() {
         let mut books = (*books).clone();
         // Replay ends a merge that is under way.

@@ -11,13 +11,14 @@ use futures_util::future::join_all;
 use holdfast_domain::product::invariant;
 use holdfast_domain::saga::Books;
 use holdfast_domain::{OrderId, Product, ProductId, Timestamp};
-use holdfast_persistence::{Epoch, Head, MemoryJournal, Partition, Queue, Ticket, Writer};
+use holdfast_persistence::{Epoch, MemoryJournal, Partition, PartitionHead, Queue, Ticket, Writer};
 
 use crate::card::Card;
 use crate::clock::{Clock, LogClock};
 use crate::context::Context;
 use crate::directory::Directory;
 use crate::keys::Keys;
+use crate::mails;
 use crate::outcome::Outcome;
 use crate::prices::PriceBook;
 use crate::recovery::{Recovered, Startup};
@@ -82,17 +83,21 @@ impl Process {
         let partitions = u16::try_from(recovered.head.partitions().len()).expect("a few");
         let slots = Slots::new(partitions, around.shards);
         let epoch = recovered.next_epoch();
-        let Recovered { products: found, prices, keys, head, mut books, startup, .. } = recovered;
-        let (queue, writer) = Writer::new(Box::new(journal), head.clone());
+        let Recovered { products: found, prices, keys, head, mut books, startup, mails, .. } = recovered;
+        let mut partitions = head.partitions().to_vec();
+        let mut last = partitions.iter().map(|it| Timestamp(it.time_ms)).max().unwrap_or_default();
+        let (queue, writer) = Writer::new(Box::new(journal), head);
         around.wall.employ(writer);
         let directory = Arc::new(Directory::default());
         directory.publish_prices(prices.list.clone(), Ticket::ZERO);
+        let clock = &*around.wall;
+        mails::resume(&mails, directory.unsents(), &queue, epoch, &mut partitions, &mut last, clock);
         let products = found.into_iter().map(|live| (live.id, listed(live, &directory))).collect();
         let (tasks, mail) = (Tasks::default(), Rc::new(RefCell::new(Mail::default())));
         let sagas = |shard: usize| {
             let is_own = |partition| slots.shard(partition) == shard;
-            let partitions = states(&head, &mut books, is_own);
-            let turns = turn_context(around, &head, epoch, queue.clone(), &directory, partitions);
+            let partitions = states(&partitions, &mut books, is_own);
+            let turns = turn_context(around, last, epoch, queue.clone(), &directory, partitions);
             let peers = Box::new(MailPeers { shard, slots, mail: Rc::clone(&mail) });
             let gateway = Arc::clone(&around.bank);
             let (keys, ids) = (Arc::clone(&keys), Arc::clone(&around.ids));
@@ -260,13 +265,12 @@ impl Door {
 /// What the turns of one shard share.
 fn turn_context(
     around: &Around,
-    head: &Head,
+    last: Timestamp,
     epoch: Epoch,
     queue: Queue,
     directory: &Arc<Directory>,
     partitions: Box<[PartitionState]>,
 ) -> TurnContext {
-    let last = head.partitions().iter().map(|it| Timestamp(it.time_ms)).max().unwrap_or_default();
     let wall = Arc::clone(&around.wall);
     let clock: Arc<dyn Clock> = wall;
     let clock = LogClock::new(clock, last);
@@ -275,12 +279,16 @@ fn turn_context(
 }
 
 /// What a shard knows of all partitions: of its own the books, of the others nothing.
-fn states(head: &Head, books: &mut [Books], is_own: impl Fn(Partition) -> bool) -> Box<[PartitionState]> {
-    let state = |(number, (head, books)): (u16, (&holdfast_persistence::PartitionHead, &mut Books))| {
+fn states(
+    heads: &[PartitionHead],
+    books: &mut [Books],
+    is_own: impl Fn(Partition) -> bool,
+) -> Box<[PartitionState]> {
+    let state = |(number, (head, books)): (u16, (&PartitionHead, &mut Books))| {
         let books = if is_own(Partition(number)) { std::mem::take(books) } else { Books::default() };
         PartitionState { sequence: head.sequence.into(), ticket: Ticket::ZERO.into(), books: books.into() }
     };
-    (0..).zip(head.partitions().iter().zip(books)).map(state).collect()
+    (0..).zip(heads.iter().zip(books)).map(state).collect()
 }
 
 fn listed(mut live: Live, directory: &Directory) -> Live {

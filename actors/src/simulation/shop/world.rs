@@ -20,6 +20,7 @@ use super::bank::{Bank, Script};
 use super::diary::{self, Diary};
 use super::laws;
 use super::mail::Slot;
+use super::outbox::Outbox;
 use super::process::{Around, Process};
 use super::promises::{Checkout, Promises};
 use super::tasks::Kind;
@@ -50,6 +51,7 @@ pub(super) struct World {
     pub(super) around: Rc<Around>,
     pub(super) process: Process,
     pub(super) promises: Promises,
+    outbox: Outbox,
     diary: Diary,
     heard: Heard,
     /// The newest answer to each request.
@@ -91,6 +93,7 @@ impl World {
             around,
             process,
             promises: Promises::default(),
+            outbox: Outbox::default(),
             diary,
             heard: Heard::default(),
             said: BTreeMap::new(),
@@ -235,12 +238,14 @@ impl World {
         self.note("crash");
         self.around.bank.vault().hang_up();
         self.heard.borrow_mut().clear();
+        self.outbox.crash();
         self.disk = self.disk.crash();
         let mut journal = self.disk.journal();
         let recovered = recover(&mut journal).expect("a crash leaves a sound journal");
         self.promises.check_head(&recovered.head);
         self.process = Process::start(journal, recovered, &self.around);
         self.note("start");
+        self.outbox.check_start(&self.process);
         laws::check_claims(&self.process);
         self.promises.check(&self.process.door);
         self.promises.check_keys(&self.process.door);
@@ -285,6 +290,13 @@ impl World {
         laws::check_claims(&self.process);
         laws::check_money(&self.process);
         self.promises.check(&self.process.door);
+        self.outbox.check(&self.process);
+    }
+
+    /// Somebody sent some of the mails that are due, and says so.
+    pub(super) fn send_mails(&mut self) {
+        self.note("mails are sent");
+        self.outbox.send(&mut self.rng, &self.process);
     }
 
     pub(super) fn change_prices(&mut self) {

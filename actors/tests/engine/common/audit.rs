@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use holdfast_actors::Engine;
 use holdfast_actors::domain::cart::Cart;
 use holdfast_actors::domain::hold::State;
 use holdfast_actors::domain::item::by_product;
@@ -67,6 +68,13 @@ pub(crate) fn memory_is_what_replay_gives(disk: &MemoryDisk, everything: &Everyt
         assert_eq!(replayed, in_memory, "INV-7: owners of partition {number}");
     }
     assert_eq!(replayed.owners.len(), everything.owners.len());
+}
+
+/// INV-7: replay gives the mails that are due; of a journal that was closed all are durable.
+pub(crate) fn mails_are_what_replay_gives(disk: &MemoryDisk, engine: &Engine) {
+    let unsent = engine.unsent(None, usize::MAX).into_iter().map(|it| (it.about, it.at)).collect();
+    assert_eq!(engine.unsent_count(), engine.unsent(None, usize::MAX).len(), "all are durable");
+    assert_eq!(*recover(&mut disk.journal()).expect("the journal is sound").unsent(), unsent, "INV-7: mails");
 }
 
 /// What the journal on a disk says.

@@ -5,8 +5,13 @@
 //! so here every record is a frame of its own: that is every cut there can be.
 
 use holdfast_actors::persistence::{
-    BatchNumber, FrameBuilder, Head, Journal as _, MemoryDisk, OwnedRecord, Store as _,
+    BatchNumber, Epoch, FrameBuilder, Head, Journal as _, MemoryDisk, OwnedRecord, Partition, RecordHeader,
+    Sequence, Store as _,
 };
+
+use holdfast_actors::mails::Fact;
+use holdfast_actors::record::{Entity, Events, Turn, encode};
+use holdfast_actors::{Actor, Context};
 
 use super::empty_disk;
 
@@ -27,6 +32,20 @@ pub(crate) fn records(disk: &MemoryDisk) -> Vec<OwnedRecord> {
 /// A disk with these records, each in a frame of its own.
 pub(crate) fn disk_of(records: &[OwnedRecord]) -> MemoryDisk {
     write(empty_disk(), records)
+}
+
+/// A disk of a shop that was opened once: the next opening writes nothing of its own.
+pub(crate) fn begun_disk() -> MemoryDisk {
+    let header = RecordHeader { partition: Partition(0), epoch: Epoch(1), sequence: Sequence(1), time_ms: 1 };
+    let turn = Turn {
+        request_id: Context::system().request_id,
+        actor: Actor::System,
+        entity: Entity::Mails,
+        previous: 0,
+        key: None,
+        events: Events::Mails(vec![Fact::Begun]),
+    };
+    disk_of(&[OwnedRecord { header, payload: encode(&turn, Vec::new()) }])
 }
 
 /// The same on a disk of the story's own, which is empty.

@@ -6,7 +6,8 @@ use holdfast_actors::persistence::{AppendError, EncodedFrame, Journal, MemoryDis
 use holdfast_actors::recovery::recover;
 use holdfast_actors::{Engine, ManualClock, Options};
 
-use super::{NOW, Shop, empty_disk, tuned};
+use super::cuts::begun_disk;
+use super::{NOW, Shop, tuned};
 
 /// A journal whose appends wait for leave; without a holder it is free.
 struct HeldJournal {
@@ -24,7 +25,7 @@ pub(crate) struct Holder {
 impl Shop {
     /// An empty shop on a held journal.
     pub(crate) fn held(tune: impl FnOnce(&mut Options)) -> (Self, Holder) {
-        Self::held_on(empty_disk(), ManualClock::new(NOW), tune)
+        Self::held_on(begun_disk(), ManualClock::new(NOW), tune)
     }
 
     /// The same on a disk that has a history.

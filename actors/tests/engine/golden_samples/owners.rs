@@ -26,6 +26,7 @@ names!(entity_name, ENTITIES, Entity, {
     Entity::Cart(_) => "entity-cart",
     Entity::PriceRules => "entity-price-rules",
     Entity::Categories => "entity-categories",
+    Entity::Mails => "entity-mails",
 });
 
 names!(owner_name, OWNERS, Owner, {
