@@ -23,6 +23,8 @@ pub use self::lists::{Networks, Origins};
 use crate::auth::email;
 use crate::auth::password::{CHARACTERS_MAX, CHARACTERS_MIN};
 use crate::auth::secret::{self, SECRET_BYTES_MIN};
+use crate::mail::message::Sender;
+use crate::mail::post::MailServer;
 use crate::redis;
 
 /// More shards than slots of the partition map would stay empty.
@@ -376,6 +378,11 @@ fn validate(settings: &Settings, source_of: impl Fn(&'static str) -> Source) -> 
     ] {
         check(ms > 0, name, "must be at least 1".to_owned())?;
     }
+    let refused = Sender::parse(&settings.mail_from).err();
+    check(refused.is_none(), "mail_from", refused.unwrap_or_default())?;
+    let url = settings.smtp_url.as_ref().map(ExposeSecret::expose_secret);
+    let refused = url.and_then(|url| MailServer::parse(url).err());
+    check(refused.is_none(), "smtp_url", refused.unwrap_or_default())?;
     if let Some(url) = &settings.redis_url {
         let refused = redis::check_url(url).err().map(|error| error.to_string());
         check(refused.is_none(), "redis_url", refused.unwrap_or_default())?;

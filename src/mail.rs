@@ -10,7 +10,11 @@
 //! may lose everything: the dispatcher puts in again what is neither sent nor there. Every mail has a name made of
 //! what it is about and its kind; nothing is queued twice under one name.
 
+pub mod message;
+pub mod post;
 pub mod queue;
+pub mod templates;
+pub mod worker;
 
 use holdfast_actors::domain::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -101,6 +101,9 @@ fn values_that_make_no_sense_are_refused() {
         (&[("JWT_SECRET", "short")], "`jwt_secret` has 5 bytes; it needs at least 32"),
         (&[("JWT_SECRET_PREVIOUS", "short")], "`jwt_secret_previous` is not good: "),
         (&[("HOLDFAST_ADMIN_EMAIL", "a@b.example")], "`admin_email` needs `admin_password` as well"),
+        (&[("HOLDFAST_MAIL_FROM", "Shop")], "`mail_from` is no address: "),
+        (&[("SMTP_URL", "mail.example:25")], "`smtp_url` is no URL of a mail server: "),
+        (&[("SMTP_URL", "smtp://u:p@mail.example?tls=no")], "`smtp_url` may have tls=required or "),
         (&[("HOLDFAST_ADMIN_PASSWORD", "long enough")], "`admin_password` needs `admin_email` as well"),
     ] {
         let inputs = Inputs { environment: variables(pairs), ..Inputs::default() };
