@@ -28,6 +28,7 @@ pub mod lines;
 pub mod values;
 
 pub mod cursor;
+pub mod listing_cache;
 pub mod page;
 pub mod query;
 

@@ -3,6 +3,7 @@
 //! This package is the edge: HTTP and JSON, flags and settings. It knows no rule of the shop; those are in
 //! `holdfast-domain`, and order and time are in `holdfast-actors`.
 
+pub mod cache;
 pub mod cli;
 pub mod commands {
     //! One module for each command of the binary; [`crate::cli`] says which arguments they take.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use holdfast_actors::card::Card;
-use holdfast_actors::catalogue::{Catalogue, Query, SearchText, Sort, SortBy};
+use holdfast_actors::catalogue::{Catalogue, News, Query, SearchText, Sort, SortBy};
 use holdfast_actors::directory::Published;
 use holdfast_actors::domain::category::{self, Categories};
 use holdfast_actors::domain::product::{
@@ -63,7 +63,7 @@ fn main() {
     let mut shop = Shop::new(count);
     let before = resident_bytes();
     let started = Instant::now();
-    shop.products.iter().for_each(|(_, card)| shop.catalogue.note(card));
+    shop.products.iter().for_each(|(_, card)| shop.catalogue.note(card, News::Listing));
     assert_eq!(shop.catalogue.len(), shop.products.len());
     let took = started.elapsed();
     let bytes = resident_bytes().saturating_sub(before) / shop.products.len().max(1);
@@ -237,7 +237,7 @@ impl Shop {
             *product = slot.expect("it stays");
             card.publish(Some(product), Ticket::ZERO, Sequence(1));
             let started = Instant::now();
-            self.catalogue.note(card);
+            self.catalogue.note(card, News::Listing);
             assert!(!self.catalogue.is_empty());
             let times = if number % 2 == 0 { &mut stock } else { &mut description };
             times.all.push(started.elapsed());

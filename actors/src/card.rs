@@ -201,6 +201,23 @@ impl Card {
         self.is_noted.swap(false, Ordering::AcqRel);
     }
 
+    /// Adds what is available of each variant to `units`, in the order of [`Card::facts`], and says which ticket must be
+    /// durable before that is shown; nothing when the product is gone or its description is not of that version.
+    pub(crate) fn add_available(&self, version: u32, units: &mut Vec<u32>) -> Option<Ticket> {
+        let info = self.info();
+        if info.version != version {
+            return None;
+        }
+        let before = units.len();
+        let (is_deleted, ticket) = self.figures.read(|figures| {
+            units.truncate(before);
+            let available = |no: VariantNo| figures.variants[no.index()].available.load(Ordering::Relaxed);
+            units.extend(info.live().map(|(no, _)| available(no)));
+            (figures.is_deleted.load(Ordering::Relaxed), figures.ticket())
+        });
+        (!is_deleted).then_some(ticket)
+    }
+
     /// Everything that can be seen of the product, and the ticket that must be durable before it is shown.
     #[must_use]
     pub fn facts(&self) -> Option<(ProductFacts, Ticket)> {
@@ -302,7 +319,7 @@ impl Figures {
         self.guard.store(guard + 2, Ordering::Release);
     }
 
-    fn read<T>(&self, look: impl Fn(&Self) -> T) -> T {
+    fn read<T>(&self, mut look: impl FnMut(&Self) -> T) -> T {
         loop {
             let before = self.guard.load(Ordering::Acquire);
             if before.is_multiple_of(2) {

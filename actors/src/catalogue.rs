@@ -4,6 +4,8 @@
 //! looked at it, and whoever asks for a list first takes what is queued into the index. So a list shows every turn
 //! that was answered before it was asked for. All work on the index is done off the shards' threads.
 //!
+//! Two counters tell which lists are still as they were: see [`Generation`].
+//!
 //! Read in this order: what is asked (`query`), the parts of the index (`order`, `words`, `branches`), the index, and
 //! how a large one is made at once (`bulk`). Figures are in docs/catalogue.md.
 
@@ -19,7 +21,7 @@ mod index;
 #[cfg(test)]
 mod tests;
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use holdfast_domain::category::Categories;
@@ -44,6 +46,30 @@ pub struct Catalogue {
     is_open: AtomicBool,
     /// Lists that are being found.
     asked: AtomicUsize,
+    listing: AtomicU64,
+    stock: AtomicU64,
+}
+
+/// How often lists became others. Whatever is found after a generation was read has every turn that was answered before,
+/// so it may be kept under that generation: who asks after a later answer reads a later one.
+///
+/// Figures rise after the index is told and the product or the categories are published, and before the write is
+/// answered; never for a turn that changes no list.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Generation {
+    /// Products came, went or were described; categories changed.
+    pub listing: u64,
+    /// Products sold out or came back in stock, which only lists filtered by that show.
+    pub stock: u64,
+}
+
+/// What changed in lists.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum News {
+    /// What they show, or of what.
+    Listing,
+    /// Only whether units are available.
+    Stock,
 }
 
 /// The right to find one list, given back when dropped.
@@ -82,11 +108,34 @@ impl Catalogue {
         self.len() == 0
     }
 
-    /// Notes that a product is listed otherwise now. Called after its card was published.
-    pub fn note(self: &Arc<Self>, card: &Arc<Card>) {
-        if !card.mark() {
-            return;
+    /// The generation of lists that are found from now on. Read it first, then find.
+    #[must_use]
+    pub fn generation(&self) -> Generation {
+        Generation {
+            listing: self.listing.load(Ordering::Acquire),
+            stock: self.stock.load(Ordering::Acquire),
         }
+    }
+
+    /// Ends a generation. Called after what changed can be found.
+    pub(crate) fn raise(&self, news: News) {
+        let counter = match news {
+            News::Listing => &self.listing,
+            News::Stock => &self.stock,
+        };
+        counter.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Notes that a product is listed otherwise now. Called after its card was published.
+    pub fn note(self: &Arc<Self>, card: &Arc<Card>, news: News) {
+        // A card that is marked already waits in the queue and is going to be looked at as it is now.
+        if card.mark() {
+            self.queue_up(card);
+        }
+        self.raise(news);
+    }
+
+    fn queue_up(self: &Arc<Self>, card: &Arc<Card>) {
         let mut queue = self.queue();
         queue.cards.push(Arc::clone(card));
         let is_due = queue.cards.len() >= WAITING_MAX && !queue.is_catching_up;
@@ -97,7 +146,7 @@ impl Catalogue {
         }
     }
 
-    /// Notes the categories as they are now.
+    /// Notes the categories as they are now. Whoever publishes them raises the generation, afterwards.
     pub fn note_categories(&self, categories: Arc<Published<Categories>>) {
         self.queue().categories = Some(categories);
     }

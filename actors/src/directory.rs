@@ -16,7 +16,7 @@ use holdfast_domain::{AccountId, Buyer, Owner, ProductId, Sku};
 use holdfast_persistence::Ticket;
 
 use crate::card::Card;
-use crate::catalogue::Catalogue;
+use crate::catalogue::{Catalogue, News};
 use crate::listing::{Listings, Relisting};
 use crate::mails::Unsents;
 use crate::product_actor::ProductActor;
@@ -230,6 +230,7 @@ impl Directory {
         // First the lists: a product is listed in a category only after that was published.
         self.catalogue.note_categories(Arc::clone(&published));
         *self.categories.write().expect("a panic aborts the process") = published;
+        self.catalogue.raise(News::Listing);
     }
 
     /// Who is listed where.

@@ -45,7 +45,7 @@ use crate::slots::Slots;
 use crate::turn::{Reply, Wish};
 
 pub use carts::CartItem;
-pub use catalogue::ProductPage;
+pub use catalogue::{Listed, ProductPage};
 pub use orders::{Basket, NewOrder, OrderFilter, Wanted};
 pub use people::AccountFilter;
 pub use prices::{Quote, QuoteFor, QuotedLine};

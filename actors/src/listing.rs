@@ -12,6 +12,7 @@ use holdfast_domain::{CategoryId, Product};
 use holdfast_persistence::Ticket;
 
 use crate::card::{Card, Info};
+use crate::catalogue::News;
 use crate::directory::{Directory, Published};
 
 /// How many products are listed in each category.
@@ -99,8 +100,13 @@ impl Directory {
         if let Some(card) = card {
             card.note_listed();
         }
+        let is_described_as_before = match (&before, &now) {
+            (Some((_, before)), Some(now)) => before.version == now.version,
+            _ => false,
+        };
+        let news = if is_described_as_before { News::Stock } else { News::Listing };
         if let Some(card) = card.or(before.as_ref().map(|(card, _)| card)) {
-            self.catalogue().note(card);
+            self.catalogue().note(card, news);
         }
     }
 }

@@ -27,6 +27,7 @@ use crate::auth::password::Passwords;
 use crate::auth::refresh::RefreshTokens;
 use crate::auth::secret::{self, Secrets};
 use crate::auth::token::Keys;
+use crate::cache::ListingCache;
 use crate::cli::Failure;
 use crate::config::{LogFormat, Settings};
 use crate::http::address::TrustedProxies;
@@ -105,6 +106,7 @@ fn share(settings: &Settings, secrets: &Secrets) -> Shared {
     let hashers_max = usize::from(settings.workers).div_ceil(2);
     Shared {
         health: web::Data::new(HealthSource::default()),
+        listing_cache: web::Data::new(listing_cache(settings)),
         engine: web::Data::default(),
         keys: web::Data::new(Keys::of(secrets)),
         passwords: web::Data::new(Passwords::new(hashers_max)),
@@ -118,6 +120,11 @@ fn share(settings: &Settings, secrets: &Secrets) -> Shared {
             cors_origins: settings.cors_origins.clone(),
         },
     }
+}
+
+/// Where lists are kept, unless they are not to be.
+fn listing_cache(settings: &Settings) -> Option<ListingCache> {
+    settings.listing_cache.then(|| ListingCache::in_process(settings.listing_cache_bytes))
 }
 
 /// Keeps the counters of callers from growing for ever. Ends with the process.

@@ -15,12 +15,14 @@ use serde::Serialize;
 
 use super::caller::{AdminCaller, Caller, signed_in};
 use super::json::Json;
+use super::listing_cache::{Cache, marked};
 use super::position::AtLeast;
 use super::problem::Problem;
 use super::query::NoQuery;
 use super::shop::Shop;
 use super::values::{self, Id};
 use super::{answer, context};
+use crate::cache::{Key, Text, Verdict};
 
 use self::body::CategoryBody;
 use self::view::{Branch, Plain};
@@ -44,25 +46,38 @@ struct Tree<'a> {
     get, path = "/api/v1/categories", tag = "Catalogue", operation_id = "list_categories",
     security(("anyone" = [])),
     responses(
-        (status = 200, description = "All categories.", body = Tree),
-        (status = 304, description = "The client has this version."),
+        (status = 200, description = "All categories.", body = Tree, headers(("X-Cache"))),
+        (status = 304, description = "The client has this version.", headers(("X-Cache"))),
     ),
 )]
 pub async fn list(
     request: HttpRequest,
     engine: Shop,
+    cache: Cache,
     _no_query: NoQuery,
     _at_least: AtLeast,
 ) -> Result<HttpResponse, Problem> {
     // Nobody needs a token; one that does not hold is told so here as everywhere.
     signed_in(&request)?;
-    let published = match engine.categories().await {
-        Ok(published) => published,
-        Err(stopped) => return Ok(answer::refused(stopped.into(), &engine, None)),
+    let (bytes, verdict) = match tree(&engine, &cache).await {
+        Ok(found) => found,
+        Err(failure) => return Ok(answer::refused(failure, &engine, None)),
     };
-    let tree = Tree { data: Branch::children(&published.value, None) };
-    let (bytes, hash) = written_out(&tree);
-    Ok(answer::unless_unchanged(&request, &hash, || answer::json_bytes(StatusCode::OK, bytes)))
+    verdict.count("categories");
+    let tag = blake3::hash(&bytes).to_hex();
+    let whole = || answer::json_bytes(StatusCode::OK, bytes);
+    Ok(marked(answer::unless_unchanged(&request, &tag[..TAG_LETTERS], whole), verdict))
+}
+
+/// The whole tree as it is sent.
+async fn tree(engine: &Shop, cache: &Cache) -> Result<(Vec<u8>, Verdict), Failure> {
+    let published = engine.categories().await?;
+    let written = || written_out(&Tree { data: Branch::children(&published.value, None) }).0;
+    let Some(cache) = &***cache else { return Ok((written(), Verdict::Bypass)) };
+    // The ticket is the tree's generation: it was published with it, and no other tree has it.
+    let key = Key::of_categories(published.ticket, "categories");
+    let (text, verdict) = cache.get(key, async { Ok(Text::whole(written())) }).await?;
+    Ok((text.bytes().to_vec(), verdict))
 }
 
 /// Answers one category with its branch and the way to it; the path names its slug, or its id.

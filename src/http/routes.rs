@@ -29,6 +29,7 @@ use crate::auth::refresh::RefreshTokens;
 use crate::auth::secret::Secrets;
 use crate::auth::throttle::Throttle;
 use crate::auth::token::Keys;
+use crate::cache::ListingCache;
 use crate::config::Origins;
 
 /// What all workers share. Cheap to clone.
@@ -46,6 +47,8 @@ pub struct Shared {
     pub throttle: web::Data<Throttle>,
     /// Makes and reads cursors.
     pub cursors: web::Data<Cursors>,
+    /// Lists that were loaded before, unless they are not to be kept.
+    pub listing_cache: web::Data<Option<ListingCache>>,
     /// The engine, once it has recovered.
     pub engine: web::Data<EngineSlot>,
     /// Whether session cookies are always `Secure`.
@@ -96,6 +99,7 @@ pub fn app<F: FnOnce(&mut web::ServiceConfig)>(
         .app_data(shared.refresh_tokens.clone())
         .app_data(shared.throttle.clone())
         .app_data(shared.cursors.clone())
+        .app_data(shared.listing_cache.clone())
         .app_data(shared.engine.clone())
         .app_data(shared.secure_cookies)
         .app_data(trusted_proxies.clone())

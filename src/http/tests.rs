@@ -162,6 +162,7 @@ pub(super) fn shared() -> Shared {
         refresh_tokens: web::Data::new(RefreshTokens::new(&Secrets::only(secret.clone()))),
         throttle: web::Data::default(),
         cursors: web::Data::new(Cursors::new(b"a secret")),
+        listing_cache: web::Data::default(),
         engine: web::Data::default(),
         secure_cookies: SecureCookies(false),
         protection: Protection::default(),

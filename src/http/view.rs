@@ -17,6 +17,7 @@ use jiff::civil::DateTime;
 use super::openapi::inline::value_schemas;
 use super::values::{self, Id, schema};
 use super::{inventory, movements, position, products};
+use crate::cache::Hole;
 
 /// When time began to be counted.
 pub const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
@@ -65,7 +66,8 @@ pub struct Product<'a> {
     per_order_limit: Option<u32>,
     per_customer_limit: Option<u32>,
     /// Of all variants together.
-    available: u64,
+    #[schema(value_type = u64)]
+    available: Figure,
     /// One at least: of a product without options the one that has its sku.
     variants: Vec<Variant<'a>>,
     version: u32,
@@ -83,12 +85,37 @@ pub struct Variant<'a> {
     price_adjustment: i64,
     /// The product's `price` with the adjustment, never below 0.
     price: i64,
-    available: u32,
+    #[schema(value_type = u32)]
+    available: Figure,
+}
+
+/// Units that are available, or a place to fill them in.
+enum Figure {
+    Known(u64),
+    Open,
+}
+
+impl Serialize for Figure {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Known(units) => serializer.serialize_u64(*units),
+            Self::Open => Hole.serialize(serializer),
+        }
+    }
 }
 
 impl<'a> Product<'a> {
     /// The view of a product.
     pub fn of(facts: &'a ProductFacts) -> Self {
+        Self::with(facts, Figure::Known)
+    }
+
+    /// The same with a hole for every figure: the sum, then each variant's.
+    pub fn with_holes(facts: &'a ProductFacts) -> Self {
+        Self::with(facts, |_| Figure::Open)
+    }
+
+    fn with(facts: &'a ProductFacts, figure: fn(u64) -> Figure) -> Self {
         let description = &facts.description;
         Self {
             id: product_id(facts.id),
@@ -104,8 +131,12 @@ impl<'a> Product<'a> {
             reservation_ttl_seconds: description.reservation_ttl.map(|Millis(ms)| ms / 1000),
             per_order_limit: description.per_order_limit.map(Quantity::get),
             per_customer_limit: description.per_customer_limit.map(Quantity::get),
-            available: facts.available(),
-            variants: facts.variants.iter().map(|variant| Variant::of(variant, description.price)).collect(),
+            available: figure(facts.available()),
+            variants: facts
+                .variants
+                .iter()
+                .map(|variant| Variant::with(variant, description.price, figure))
+                .collect(),
             version: facts.version,
             created_at: Moment(facts.created_at),
             updated_at: Moment(facts.updated_at),
@@ -116,6 +147,10 @@ impl<'a> Product<'a> {
 impl<'a> Variant<'a> {
     /// The view of a variant of a product with that price.
     pub fn of(facts: &'a VariantFacts, price: Money) -> Self {
+        Self::with(facts, price, Figure::Known)
+    }
+
+    fn with(facts: &'a VariantFacts, price: Money, figure: fn(u64) -> Figure) -> Self {
         let description: &VariantDescription = &facts.description;
         Self {
             sku: description.sku.as_str(),
@@ -123,7 +158,7 @@ impl<'a> Variant<'a> {
             attributes: own_object(&description.attributes),
             price_adjustment: description.price_adjustment.0,
             price: price.adjusted(description.price_adjustment).0,
-            available: facts.levels.available.0,
+            available: figure(facts.levels.available.0.into()),
         }
     }
 }

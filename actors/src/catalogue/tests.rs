@@ -94,7 +94,7 @@ impl Stall {
                 }
                 let product = slot.expect("made");
                 let card = Arc::new(Card::new(id, Partition(0), &product, Ticket::ZERO, Sequence(1)));
-                self.catalogue.note(&card);
+                self.catalogue.note(&card, News::Listing);
                 self.products.insert(id, (product, card));
             }
             Some(_) => {
@@ -115,7 +115,7 @@ impl Stall {
     fn delete(&mut self, id: u128) {
         let Some((_, card)) = self.products.remove(&ProductId(id)) else { return };
         card.publish(None, Ticket::ZERO, Sequence(1));
-        self.catalogue.note(&card);
+        self.catalogue.note(&card, News::Listing);
     }
 
     fn carry_out(&mut self, id: ProductId, command: &Command) {
@@ -127,7 +127,7 @@ impl Stall {
         }
         *product = slot.expect("it stays");
         card.publish(Some(product), Ticket::ZERO, Sequence(1));
-        self.catalogue.note(card);
+        self.catalogue.note(card, News::Listing);
     }
 
     fn move_category(&mut self, id: u128, parent: u128) {

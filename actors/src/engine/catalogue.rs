@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use holdfast_domain::ProductId;
 use holdfast_domain::category::Category;
+use holdfast_persistence::Ticket;
 
 use super::{Engine, Failure, Overload};
-use crate::catalogue::{Mark, Query};
+use crate::catalogue::{Generation, Mark, Query};
 use crate::outcome::ProductFacts;
 use crate::pending::Stopped;
 
@@ -23,7 +25,24 @@ pub struct ProductPage {
     pub total: Option<u64>,
 }
 
+/// A product as a list showed it: enough to tell whether the list's words still hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Listed {
+    /// Which.
+    pub id: ProductId,
+    /// Of its description.
+    pub version: u32,
+    /// How many it was shown with.
+    pub variants: usize,
+}
+
 impl Engine {
+    /// The generation of lists that are found from now on. Read it first, then ask for the list.
+    #[must_use]
+    pub fn list_generation(&self) -> Generation {
+        self.inner.directory.catalogue().generation()
+    }
+
     /// The category of that slug, durable.
     ///
     /// # Errors
@@ -63,5 +82,39 @@ impl Engine {
         }
         self.durable(rests_on).await?;
         Ok(ProductPage { products, next: found.next, total: found.total })
+    }
+
+    /// What is available of each variant of each of these products now, durable: one figure after the other.
+    ///
+    /// None when one of them is gone, is described otherwise by now, or, on a list filtered by `in_stock`, does not
+    /// belong there any more.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`].
+    pub async fn available(
+        &self,
+        listed: &[Listed],
+        in_stock: Option<bool>,
+    ) -> Result<Option<Vec<u32>>, Stopped> {
+        let Some((units, rests_on)) = self.available_now(listed, in_stock) else { return Ok(None) };
+        self.durable(rests_on).await?;
+        Ok(Some(units))
+    }
+
+    fn available_now(&self, listed: &[Listed], in_stock: Option<bool>) -> Option<(Vec<u32>, Ticket)> {
+        let mut rests_on = Ticket::ZERO;
+        let mut units = Vec::with_capacity(listed.iter().map(|it| it.variants).sum());
+        for it in listed {
+            let before = units.len();
+            let card = self.inner.directory.card(it.id)?;
+            rests_on = rests_on.max(card.add_available(it.version, &mut units)?);
+            let own = &units[before..];
+            let is_in_stock = own.iter().any(|units| *units > 0);
+            if own.len() != it.variants || in_stock.is_some_and(|wanted| wanted != is_in_stock) {
+                return None;
+            }
+        }
+        Some((units, rests_on))
     }
 }

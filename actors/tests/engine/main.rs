@@ -34,6 +34,7 @@ mod categories;
 
 mod lists;
 
+mod generations;
 mod mails;
 
 mod reservations;

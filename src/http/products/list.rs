@@ -1,19 +1,23 @@
 //! `GET /products`: the catalogue in pages, filtered and sorted, with cursors that stay where they are under writes.
 
+mod cached;
 mod mark;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderName, HeaderValue, LINK};
+use actix_web::http::header::{HeaderValue, LINK};
 use actix_web::{HttpRequest, HttpResponse, web};
 use holdfast_actors::catalogue::{Query as Wanted, SearchText, Sort, SortBy};
 use holdfast_actors::domain::Money;
 use holdfast_actors::domain::product::Status;
 use holdfast_actors::engine::ProductPage;
+use holdfast_actors::{Engine, Failure};
 use serde::{Deserialize, Serialize};
 
 use super::body::StatusWord;
+use crate::cache::Verdict;
 use crate::http::caller::is_admin;
 use crate::http::cursor::Cursors;
+use crate::http::listing_cache::{Cache, marked};
 use crate::http::openapi::inline::value_schemas;
 use crate::http::position::AtLeast;
 use crate::http::problem::{Code, Problem};
@@ -21,9 +25,6 @@ use crate::http::query::{Limit, Query};
 use crate::http::shop::Shop;
 use crate::http::values::{Whole, schema};
 use crate::http::{answer, view};
-
-/// Tells whether a listing came from a cache; there is none yet.
-const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 
 /// The longest text that is searched for.
 const TEXT_CHARACTERS_MAX: usize = 200;
@@ -105,7 +106,7 @@ pub(in crate::http) enum Include {
 struct Page<'a> {
     data: Vec<view::Product<'a>>,
     /// What to send as `cursor` for the next page; null on the last one.
-    next_cursor: Option<String>,
+    next_cursor: Option<&'a str>,
     /// How many products there are on all pages; there with `include=total`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false, value_type = u64)]
@@ -132,7 +133,7 @@ struct Page<'a> {
 pub async fn list(
     request: HttpRequest,
     engine: Shop,
-    cursors: web::Data<Cursors>,
+    (cursors, cache): (web::Data<Cursors>, Cache),
     filter: Query<Filter>,
     _at_least: AtLeast,
 ) -> Result<HttpResponse, Problem> {
@@ -171,38 +172,68 @@ pub async fn list(
     );
     wanted.after =
         filter.cursor.as_ref().map(|cursor| cursors.decode(&list, cursor)).transpose()?.map(mark::unpack);
-    let found = match &filter.category {
-        None => engine.list(wanted).await,
-        Some(slug) => match engine.category(slug).await {
-            Ok(Some(category)) => {
-                wanted.category = Some(category.id);
-                engine.list(wanted).await
-            }
-            Ok(None) => Ok(ProductPage { total: wanted.wants_total.then_some(0), ..ProductPage::default() }),
-            Err(stopped) => Err(stopped.into()),
-        },
+    let asked = Asked { wanted, category: filter.category.clone(), list };
+    let answered = match &**cache {
+        Some(cache) => cached::answer(cache, &engine, &asked, &cursors).await,
+        None => whole(&engine, &asked, &cursors).await.map(|body| (body, Verdict::Bypass)),
     };
-    let page = match found {
-        Ok(page) => page,
-        Err(failure) => return Ok(answer::refused(failure, &engine, None)),
-    };
-    let next_cursor = page.next.as_ref().map(|mark| cursors.encode(&list, &mark::pack(mark)));
-    Ok(finish(&request, &page, next_cursor))
+    Ok(match answered {
+        Ok((body, verdict)) => {
+            verdict.count("products");
+            marked(body.respond(&request), verdict)
+        }
+        Err(failure) => answer::refused(failure, &engine, None),
+    })
 }
 
-fn finish(request: &HttpRequest, page: &ProductPage, next_cursor: Option<String>) -> HttpResponse {
-    let link = next_cursor.as_deref().map(|cursor| next_link(request, cursor));
-    let data = page.products.iter().map(view::Product::of).collect();
-    let body = Page { data, next_cursor, total: page.total };
-    let bytes = serde_json::to_vec(&body).expect("a view has string keys and plain values");
-    let tag = &blake3::hash(&bytes).to_hex()[..32];
-    let whole = || answer::json_bytes(StatusCode::OK, bytes);
-    let mut response = answer::unless_unchanged(request, tag, whole);
-    response.headers_mut().insert(X_CACHE, HeaderValue::from_static("bypass"));
-    if let Some(link) = link {
-        response.headers_mut().insert(LINK, link);
+/// What is asked for, and by which name its cursors know it.
+struct Asked {
+    /// The category is still to be found.
+    wanted: Wanted,
+    category: Option<String>,
+    /// Whatever says which products are listed, and in which order: a cursor of another list is refused.
+    list: String,
+}
+
+/// What is answered.
+struct Body {
+    bytes: Vec<u8>,
+    next_cursor: Option<String>,
+}
+
+/// The page as it is now, from the index.
+async fn load(engine: &Engine, asked: &Asked) -> Result<ProductPage, Failure> {
+    let mut wanted = asked.wanted.clone();
+    if let Some(slug) = &asked.category {
+        match engine.category(slug).await? {
+            Some(category) => wanted.category = Some(category.id),
+            None => {
+                return Ok(ProductPage { total: wanted.wants_total.then_some(0), ..ProductPage::default() });
+            }
+        }
     }
-    response
+    engine.list(wanted).await
+}
+
+async fn whole(engine: &Engine, asked: &Asked, cursors: &Cursors) -> Result<Body, Failure> {
+    let page = load(engine, asked).await?;
+    let next_cursor = page.next.as_ref().map(|mark| cursors.encode(&asked.list, &mark::pack(mark)));
+    let data = page.products.iter().map(view::Product::of).collect();
+    let view = Page { data, next_cursor: next_cursor.as_deref(), total: page.total };
+    let bytes = serde_json::to_vec(&view).expect("a view has string keys and plain values");
+    Ok(Body { bytes, next_cursor })
+}
+
+impl Body {
+    fn respond(self, request: &HttpRequest) -> HttpResponse {
+        let tag = &blake3::hash(&self.bytes).to_hex()[..32];
+        let whole = || answer::json_bytes(StatusCode::OK, self.bytes);
+        let mut response = answer::unless_unchanged(request, tag, whole);
+        if let Some(cursor) = &self.next_cursor {
+            response.headers_mut().insert(LINK, next_link(request, cursor));
+        }
+        response
+    }
 }
 
 /// The same request with the next cursor (RFC 8288).
