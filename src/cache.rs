@@ -16,6 +16,11 @@
 mod key;
 mod text;
 
+mod sealed;
+mod shelf;
+
+mod figures;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,11 +29,19 @@ use metrics::{counter, histogram};
 use moka::future::Cache;
 use moka::policy::EvictionPolicy;
 
+use self::figures::{LOAD_SECONDS, LOADS, REQUESTS};
+use self::shelf::Shelf;
+
 pub use self::key::Key;
+pub use self::shelf::Place;
 pub use self::text::{Hole, Text, with_holes};
 
 /// What nobody asked for in so long is of an old generation, or not worth its memory.
 const IDLE_MAX: Duration = Duration::from_secs(120);
+
+/// In front of Redis, texts only stay as long as a crowd does.
+const NEAR_LIFE: Duration = Duration::from_secs(2);
+const NEAR_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
 /// Where an answer's text came from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,6 +58,7 @@ pub enum Verdict {
 #[derive(Clone)]
 pub struct ListingCache {
     near: Cache<Key, Arc<Text>>,
+    shelf: Option<Shelf>,
 }
 
 impl ListingCache {
@@ -58,7 +72,21 @@ impl ListingCache {
             .eviction_policy(EvictionPolicy::lru())
             .time_to_idle(IDLE_MAX)
             .build();
-        Self { near }
+        figures::describe();
+        Self { near, shelf: None }
+    }
+
+    /// In Redis.
+    #[must_use]
+    pub fn in_redis(place: Place) -> Self {
+        let near = Cache::builder()
+            .weigher(|_: &Key, text: &Arc<Text>| text.weight())
+            .max_capacity(NEAR_BYTES_MAX)
+            .eviction_policy(EvictionPolicy::lru())
+            .time_to_live(NEAR_LIFE)
+            .build();
+        figures::describe();
+        Self { near, shelf: Some(Shelf::new(place)) }
     }
 
     /// The text of a key, and where it came from; `load` makes it where nobody has it. Of equal requests at once one loads;
@@ -76,12 +104,32 @@ impl ListingCache {
     ) -> Result<(Arc<Text>, Verdict), Failure> {
         let mut verdict = Verdict::Hit;
         let obtain = async {
-            verdict = Verdict::Miss;
-            Ok(Arc::new(timed(load).await?))
+            let (text, from) = self.obtain(&key, load).await?;
+            verdict = from;
+            Ok(text)
         };
         let entry = self.near.entry(key).or_try_insert_with(obtain).await;
         let text = entry.map_err(|failure: Arc<Failure>| Failure::clone(&failure))?.into_value();
         Ok((text, verdict))
+    }
+
+    async fn obtain(
+        &self,
+        key: &Key,
+        load: impl Future<Output = Result<Text, Failure>>,
+    ) -> Result<(Arc<Text>, Verdict), Failure> {
+        let Some(shelf) = &self.shelf else {
+            return Ok((Arc::new(timed(load).await?), Verdict::Miss));
+        };
+        match shelf.fetch(key).await {
+            Ok(Some(text)) => Ok((Arc::new(text), Verdict::Hit)),
+            Ok(None) => {
+                let text = Arc::new(timed(load).await?);
+                shelf.store(*key, Arc::clone(&text));
+                Ok((text, Verdict::Miss))
+            }
+            Err(_down) => Ok((Arc::new(timed(load).await?), Verdict::Bypass)),
+        }
     }
 }
 
@@ -98,15 +146,17 @@ impl Verdict {
 
     /// Counts an answer.
     pub fn count(self, list: &'static str) {
-        counter!("holdfast_listing_cache_requests_total", "list" => list, "result" => self.as_str())
-            .increment(1);
+        counter!(REQUESTS, "list" => list, "result" => self.as_str()).increment(1);
     }
 }
 
 async fn timed(load: impl Future<Output = Result<Text, Failure>>) -> Result<Text, Failure> {
     let started = Instant::now();
     let loaded = load.await;
-    counter!("holdfast_listing_cache_loads_total").increment(1);
-    histogram!("holdfast_listing_cache_load_seconds").record(started.elapsed());
+    counter!(LOADS).increment(1);
+    histogram!(LOAD_SECONDS).record(started.elapsed());
     loaded
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,6 +37,7 @@ pub mod cart;
 pub mod categories;
 pub mod health;
 pub mod inventory;
+pub mod metrics;
 pub mod movements;
 pub mod orders;
 pub mod prices;

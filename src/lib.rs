@@ -20,6 +20,7 @@ pub mod config;
 pub mod http;
 pub mod ids;
 pub mod mail;
+pub mod metering;
 pub mod redis;
 pub mod auth {
     //! Who somebody is: addresses, passwords, tokens, and the secret behind them. Knows no HTTP.

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs 
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
+use serde_json::Value;
 
 use super::plain_http::{self, Answer};
 use crate::cli::{Exit, Failure};
@@ -31,16 +32,29 @@ pub fn run(url: &str, as_json: bool) -> Result<(), Failure> {
     let host = host_of(url)?;
     let answer = ask(&host).with_context(|| format!("ask {url}"))?;
     let Answer { status, body } = answer;
-    let document: serde_json::Value = serde_json::from_str(&body).context("read the health document")?;
+    let document: Value = serde_json::from_str(&body).context("read the health document")?;
     if as_json {
         println!("{document}");
     } else {
         println!("{}", document["status"].as_str().unwrap_or("unknown"));
+        if let Some(told) = told_of_redis(&document["redis"]) {
+            println!("{told}");
+        }
     }
     if status == 200 {
         return Ok(());
     }
     Err(anyhow!("the server at {url} is not ready: it answered {status}").into())
+}
+
+/// A line on Redis; none where there is none to tell of.
+fn told_of_redis(redis: &Value) -> Option<String> {
+    let text = |name: &str| redis[name].as_str();
+    let status = text("status").filter(|status| *status != "not_configured")?;
+    let parts = [("for", ""), ("since", "since "), ("error", "")];
+    let parts: Vec<_> =
+        parts.iter().filter_map(|(name, word)| Some(format!("{word}{}", text(name)?))).collect();
+    Some(format!("redis {status} ({})", parts.join(", ")))
 }
 
 fn host_of(url: &str) -> Result<String, Failure> {
@@ -71,6 +85,18 @@ mod tests {
         assert_eq!(url_of("0.0.0.0:3000".parse().unwrap()), "http://127.0.0.1:3000");
         assert_eq!(url_of("[::]:3000".parse().unwrap()), "http://[::1]:3000");
         assert_eq!(url_of("10.0.0.1:80".parse().unwrap()), "http://10.0.0.1:80");
+    }
+
+    #[test]
+    fn redis_is_told_of_where_there_is_one() {
+        use serde_json::json;
+        assert_eq!(told_of_redis(&json!({ "status": "not_configured" })), None);
+        assert_eq!(told_of_redis(&Value::Null), None);
+        let up = json!({ "status": "up", "for": "list", "since": "2026-11-21T12:00:00Z" });
+        assert_eq!(told_of_redis(&up).unwrap(), "redis up (list, since 2026-11-21T12:00:00Z)");
+        let down =
+            json!({ "status": "down", "for": "list", "since": "2026-11-21T12:00:00Z", "error": "connect" });
+        assert_eq!(told_of_redis(&down).unwrap(), "redis down (list, since 2026-11-21T12:00:00Z, connect)");
     }
 
     #[test]

@@ -27,7 +27,7 @@ use crate::auth::password::Passwords;
 use crate::auth::refresh::RefreshTokens;
 use crate::auth::secret::{self, Secrets};
 use crate::auth::token::Keys;
-use crate::cache::ListingCache;
+use crate::cache::{ListingCache, Place};
 use crate::cli::Failure;
 use crate::config::{LogFormat, Settings};
 use crate::http::address::TrustedProxies;
@@ -36,7 +36,10 @@ use crate::http::connection;
 use crate::http::cursor::Cursors;
 use crate::http::health::{HealthSource, Readiness};
 use crate::http::limits::{self, Limits};
+use crate::http::metrics::MetricsAllow;
 use crate::http::routes::{self, Protection, Shared};
+use crate::metering;
+use crate::redis::{Link, Times};
 
 /// Connections that may wait to be accepted: a flash sale opens them all at once.
 const BACKLOG: u32 = 4096;
@@ -62,6 +65,8 @@ const LOG_FILTER_DEFAULT: &str = "info,actix_server=warn,actix_http::h1::dispatc
 /// [`crate::cli::Exit::Locked`] when another process holds the data folder; else what could not be started.
 pub fn run(settings: Settings) -> Result<(), Failure> {
     start_log(settings.log_format);
+    // Before anybody takes a handle to count with.
+    metering::start();
     System::new().block_on(serve(settings))
 }
 
@@ -72,12 +77,13 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     let secrets =
         secret::load(settings.jwt_secret.as_ref(), settings.jwt_secret_previous.as_ref(), &settings.data_dir)
             .map_err(anyhow::Error::from)?;
-    let shared = share(&settings, &secrets);
+    let shared = share(&settings, &secrets)?;
     let (workers, mut started) = mpsc::unbounded_channel();
     let (server, addresses) = bind(&settings, &shared, workers)?;
     let handle = server.handle();
     let mut server = spawn(server);
     spawn(trim(shared.protection.limits.clone()));
+    spawn(metering::keep());
     let hosts = workers_of(&mut started, settings.workers).await?;
 
     let engine = tokio::select! {
@@ -101,12 +107,12 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     }
 }
 
-fn share(settings: &Settings, secrets: &Secrets) -> Shared {
+fn share(settings: &Settings, secrets: &Secrets) -> Result<Shared, Failure> {
     // Half the cores at most: a burst of logins must leave the rest to the shop.
     let hashers_max = usize::from(settings.workers).div_ceil(2);
-    Shared {
+    Ok(Shared {
         health: web::Data::new(HealthSource::default()),
-        listing_cache: web::Data::new(listing_cache(settings)),
+        listing_cache: web::Data::new(listing_cache(settings)?),
         engine: web::Data::default(),
         keys: web::Data::new(Keys::of(secrets)),
         passwords: web::Data::new(Passwords::new(hashers_max)),
@@ -118,13 +124,22 @@ fn share(settings: &Settings, secrets: &Secrets) -> Shared {
             limits: web::Data::new(Limits::of(settings)),
             trusted_proxies: web::Data::new(TrustedProxies(settings.trusted_proxies.clone())),
             cors_origins: settings.cors_origins.clone(),
+            metrics_allow: web::Data::new(MetricsAllow(settings.metrics_allow.clone())),
         },
-    }
+    })
 }
 
 /// Where lists are kept, unless they are not to be.
-fn listing_cache(settings: &Settings) -> Option<ListingCache> {
-    settings.listing_cache.then(|| ListingCache::in_process(settings.listing_cache_bytes))
+fn listing_cache(settings: &Settings) -> Result<Option<ListingCache>, Failure> {
+    if !settings.listing_cache {
+        return Ok(None);
+    }
+    let Some(url) = &settings.redis_url else {
+        return Ok(Some(ListingCache::in_process(settings.listing_cache_bytes)));
+    };
+    let link = Link::open("listing_cache", url, Times::CACHE).context("open the listing cache")?;
+    let place = Place::draw(link).context("draw a name for the listing cache")?;
+    Ok(Some(ListingCache::in_redis(place)))
 }
 
 /// Keeps the counters of callers from growing for ever. Ends with the process.

@@ -33,6 +33,22 @@ pub fn client_address(request: &HttpRequest) -> IpAddr {
     }
 }
 
+/// The address of the client where nothing speaks against it: a peer that forwards nothing, or whom a trusted proxy
+/// names.
+///
+/// None when all that is known is the address of a proxy, trusted or not: what may be done from there is not
+/// what everybody may do who comes through it.
+pub fn undisputed(request: &HttpRequest) -> Option<IpAddr> {
+    let peer = request.peer_addr()?.ip().to_canonical();
+    let is_trusted = |address: IpAddr| {
+        request.app_data::<web::Data<TrustedProxies>>().is_some_and(|trusted| trusted.0.contains(address))
+    };
+    let is_forwarded = [X_FORWARDED_FOR, FORWARDED].iter().any(|name| request.headers().contains_key(name));
+    let client = client_address(request);
+    let is_known = !is_trusted(client) && (is_trusted(peer) || !is_forwarded);
+    is_known.then_some(client)
+}
+
 /// True when the connection comes from this machine itself, and not from a proxy that runs on it.
 pub fn is_local(request: &HttpRequest) -> bool {
     let Some(peer) = request.peer_addr().map(|peer| peer.ip().to_canonical()) else { return false };
@@ -131,6 +147,28 @@ mod tests {
         assert!(is_seen_as_local("::ffff:127.0.0.1", ""));
         assert!(!is_seen_as_local("127.0.0.1", "127.0.0.0/8"));
         assert!(!is_seen_as_local("203.0.113.9", ""));
+    }
+
+    #[test]
+    fn address_of_a_proxy_is_nobodys() {
+        let seen = |peer: &str, headers: &[(&'static str, &str)]| {
+            let trusted = TrustedProxies(Networks::parse("10.0.0.0/8").unwrap());
+            let peer = SocketAddr::new(peer.parse().unwrap(), 4711);
+            let mut request = TestRequest::get().app_data(web::Data::new(trusted)).peer_addr(peer);
+            for header in headers {
+                request = request.append_header(*header);
+            }
+            undisputed(&request.to_http_request()).map(|address| address.to_string())
+        };
+        assert_eq!(seen("127.0.0.1", &[]).as_deref(), Some("127.0.0.1"));
+        // A proxy that nobody told us of.
+        assert_eq!(seen("127.0.0.1", &[("x-forwarded-for", "127.0.0.1")]), None);
+        assert_eq!(seen("127.0.0.1", &[("forwarded", "for=127.0.0.1")]), None);
+        // One that we know, and whom it speaks for.
+        let named = ("x-forwarded-for", "203.0.113.9");
+        assert_eq!(seen(PROXY, &[named]).as_deref(), Some("203.0.113.9"));
+        assert_eq!(seen(PROXY, &[]), None);
+        assert_eq!(seen(PROXY, &[named, ("forwarded", "for=1.2.3.4")]), None, "they do not agree");
     }
 
     fn behind_proxy(header: (&'static str, &str)) -> String {

@@ -159,6 +159,11 @@ pub fn opened(io: &dyn Any, data: &mut Extensions) {
     data.insert(connection);
 }
 
+/// How many connections are open and looked after, of all workers.
+pub fn watched() -> u64 {
+    WATCHED.load(Ordering::Relaxed)
+}
+
 /// Looks after the connections of this worker from now on.
 pub fn watch() {
     spawn(async {

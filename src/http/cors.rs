@@ -13,6 +13,7 @@ use actix_web::http::header::{
 use super::answer::IDEMPOTENT_REPLAYED;
 use super::caller::X_SESSION_ID;
 use super::limits::{RATE_LIMIT, RATE_LIMIT_POLICY};
+use super::listing_cache::X_CACHE;
 use super::position::{JOURNAL_POSITION, MIN_JOURNAL_POSITION};
 use super::request_id::X_REQUEST_ID;
 use crate::config::Origins;
@@ -21,7 +22,6 @@ use crate::config::Origins;
 const MAX_AGE_SECONDS: usize = 3_600;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 
 const METHODS: [Method; 6] =
     [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];

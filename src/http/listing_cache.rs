@@ -10,7 +10,7 @@ use crate::cache::{ListingCache, Verdict};
 pub type Cache = web::Data<Option<ListingCache>>;
 
 /// Tells whether a list came from the cache.
-const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
+pub const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 
 /// Tells where the answer came from.
 pub fn marked(mut response: HttpResponse, verdict: Verdict) -> HttpResponse {

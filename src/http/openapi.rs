@@ -22,8 +22,8 @@ use utoipa::OpenApi;
 
 use super::problem::{Code, FieldError, LineProblem};
 use super::{
-    answer, auth, caller, cart, categories, health, inventory, movements, orders, page, prices, products,
-    purchase, query, reservations, users, values, variants,
+    answer, auth, caller, cart, categories, health, inventory, metrics, movements, orders, page, prices,
+    products, purchase, query, reservations, users, values, variants,
 };
 
 /// Letters of the document's hash that are its tag.
@@ -66,7 +66,7 @@ const TAG_LETTERS: usize = 32;
         orders::history::history,
         reservations::list, reservations::create, reservations::batch::create, reservations::read,
         reservations::extend, reservations::confirm, reservations::release,
-        health::live, health::ready, health::api,
+        health::live, health::ready, health::api, metrics::read,
         read,
     ),
     // What a path or a query alone names, and what problems are made of: utoipa finds the rest by itself.

@@ -17,6 +17,7 @@ use super::gate::Gate;
 use super::health::{self, HealthSource};
 use super::json::BodyLimit;
 use super::limits::Limits;
+use super::metrics::{self, MetricsAllow};
 use super::problem::{Code, Problem};
 use super::reservations::{self, batch};
 use super::shop::EngineSlot;
@@ -66,6 +67,8 @@ pub struct Protection {
     pub trusted_proxies: web::Data<TrustedProxies>,
     /// Whose pages may call the API.
     pub cors_origins: Origins,
+    /// From where the metrics may be read without a token.
+    pub metrics_allow: web::Data<MetricsAllow>,
 }
 
 impl Shared {
@@ -90,7 +93,7 @@ pub fn app<F: FnOnce(&mut web::ServiceConfig)>(
         InitError = (),
     > + use<F>,
 > {
-    let Protection { limits, trusted_proxies, cors_origins } = &shared.protection;
+    let Protection { limits, trusted_proxies, cors_origins, metrics_allow } = &shared.protection;
     let transport = if shared.secure_cookies.0 { Transport::TlsOnly } else { Transport::Any };
     App::new()
         .app_data(shared.health.clone())
@@ -103,6 +106,7 @@ pub fn app<F: FnOnce(&mut web::ServiceConfig)>(
         .app_data(shared.engine.clone())
         .app_data(shared.secure_cookies)
         .app_data(trusted_proxies.clone())
+        .app_data(metrics_allow.clone())
         .app_data(web::PathConfig::default().error_handler(|error, _| malformed_path(&error).into()))
         .configure(more)
         .configure(configure)
@@ -142,6 +146,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(readable("/api/v1/health", health::api))
         .service(readable("/health/live", health::live))
         .service(readable("/health/ready", health::ready))
+        .service(readable("/metrics", metrics::read))
         .service(readable("/openapi.json", openapi::read));
     #[cfg(feature = "swagger")]
     config

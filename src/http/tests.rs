@@ -30,6 +30,7 @@ mod bodies;
 mod callers;
 mod idempotency;
 mod lists;
+mod metrics;
 mod problems;
 mod refusals;
 

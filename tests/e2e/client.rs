@@ -110,8 +110,12 @@ impl Ask {
         let response = http.execute(request).await.ok()?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = response.text().await.ok()?;
+        let is_plain =
+            headers.get(CONTENT_TYPE).is_some_and(|media| media.as_bytes().starts_with(b"text/plain"));
         let body = if text.is_empty() {
             Value::Null
+        } else if is_plain {
+            Value::String(text.clone())
         } else {
             serde_json::from_str(&text)
                 .unwrap_or_else(|error| panic!("{status} is not JSON: {error}: {text}"))
@@ -132,7 +136,12 @@ impl Answer {
         assert_eq!(self.status, status, "{}", self.text);
         assert_ne!(self.header("x-request-id"), "", "every answer has a request id");
         if !self.body.is_null() {
-            let media = if status < 400 { "application/json" } else { "application/problem+json" };
+            let media = match &self.body {
+                // Only what is no JSON is read as a text.
+                Value::String(_) => "text/plain; version=0.0.4; charset=utf-8",
+                _ if status < 400 => "application/json",
+                _ => "application/problem+json",
+            };
             assert_eq!(self.header("content-type"), media, "{}", self.text);
         }
         self

@@ -40,6 +40,7 @@ pub(crate) fn expect(method: &Method, path: &str, status: u16, headers: &HeaderM
         return;
     }
     let media = headers.get("content-type").map_or("", |media| media.to_str().expect("text"));
+    let media = media.split(';').next().unwrap_or_default();
     match response["content"].as_object() {
         None => assert!(body.is_null(), "{place} has no body: {body}"),
         Some(content) => {

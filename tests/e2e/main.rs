@@ -66,4 +66,7 @@ mod contract;
 mod operations;
 mod shutdown;
 
+mod listing_cache;
+mod listing_outages;
+mod metrics;
 mod redis_link;

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use holdfast::metering;
 use holdfast::redis::{Down, Link, Times};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use redis::Cmd;
 use secrecy::SecretString;
 
@@ -22,7 +22,7 @@ const PATIENT: Times = Times { answer_wait_max: Duration::from_secs(30), ..Times
 
 fn open(name: &'static str, url: &str, times: Times) -> Link {
     log();
-    metrics();
+    metering::start();
     Link::open(name, &SecretString::from(url), times).expect("the address is one")
 }
 
@@ -96,19 +96,9 @@ fn expect_logged_once(name: &str, what: &str) -> String {
     line.clone()
 }
 
-fn metrics() -> &'static PrometheusHandle {
-    static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
-    METRICS.get_or_init(|| {
-        PrometheusBuilder::new()
-            .with_recommended_naming(true)
-            .install_recorder()
-            .expect("nobody else installs one")
-    })
-}
-
 /// The value of one series; zero before the first time.
 fn metric(series: &str) -> f64 {
-    let rendered = metrics().render();
+    let rendered = metering::render(&metering::Snapshot::default());
     let of = |line: &str| line.strip_prefix(series)?.trim().parse().ok();
     rendered.lines().find_map(of).unwrap_or_default()
 }

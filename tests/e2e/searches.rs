@@ -38,7 +38,7 @@ fn skus(page: &Value) -> Vec<&str> {
 
 async fn get(shop: &Shop, query: &str) -> Answer {
     let page = shop.client.get(&format!("/products?{query}")).send().await.expect(200);
-    assert_eq!(page.header("x-cache"), "bypass");
+    assert!(["hit", "miss"].contains(&page.header("x-cache")), "{:?}", page.headers);
     page
 }
 
@@ -151,7 +151,7 @@ async fn total_counts_all_pages_and_only_when_asked() {
     let page = get(&shop, "include=total").await;
     let same = shop.client.get("/products?include=total").header("If-None-Match", page.header("etag"));
     let same = same.send().await.expect(304);
-    assert_eq!((same.text.as_str(), same.header("x-cache")), ("", "bypass"));
+    assert_eq!((same.text.as_str(), same.header("x-cache")), ("", "hit"));
 }
 
 #[tokio::test]
