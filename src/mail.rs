@@ -12,6 +12,7 @@
 
 pub mod message;
 pub mod post;
+pub mod dispatch;
 pub mod queue;
 pub mod templates;
 pub mod worker;

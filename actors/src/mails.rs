@@ -122,11 +122,10 @@ impl About {
             return Some(order::FIRST_VERSION);
         }
         let mut versions = order::FIRST_VERSION + 1..;
-        let found = order.history.iter().find_map(|(_, event)| {
+        order.history.iter().find_map(|(_, event)| {
             let version = versions.next().expect("versions are counted in 32 bits");
             (changed(order.id, event) == Some(self)).then_some(version)
-        });
-        found
+        })
     }
 }
 

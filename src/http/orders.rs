@@ -27,6 +27,8 @@ use super::{answer, context};
 
 pub use body::{Cancelation, Confirmation, NewOrderBody, Payment};
 pub use history::history;
+pub(crate) use number::number;
+pub(crate) use view::payment_status;
 
 /// The query of the list.
 #[derive(Deserialize, utoipa::IntoParams)]

@@ -43,6 +43,19 @@ impl Engine {
         self.inner.directory.unsents().page(after, count_max, self.inner.queue.gate().durable())
     }
 
+    /// The same as [`unsent`](Self::unsent), handed out: [`next_unsent`](Self::next_unsent) does not hand out these any more.
+    #[must_use]
+    pub fn unsent_again(&self, after: Option<About>, count_max: usize) -> Vec<Unsent> {
+        let durable = self.inner.queue.gate().durable();
+        self.inner.directory.unsents().hand_out_again(after, count_max, durable)
+    }
+
+    /// Whether a mail is due and not settled.
+    #[must_use]
+    pub fn is_unsent(&self, about: About) -> bool {
+        self.inner.directory.unsents().contains(about)
+    }
+
     /// How many mails are due and not settled.
     #[must_use]
     pub fn unsent_count(&self) -> usize {

@@ -1,5 +1,6 @@
 //! From what recovery found to running shards.
 
+use std::mem::take;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -43,34 +44,20 @@ impl Engine {
         let epoch = recovered.next_epoch();
         let mut last =
             partitions.iter().map(|partition| Timestamp(partition.time_ms)).max().unwrap_or_default();
-        let Recovered {
-            products,
-            accounts,
-            prices,
-            categories,
-            keys,
-            head,
-            mut books,
-            mut startup,
-            mails,
-            ..
-        } = recovered;
+        let Recovered { products, accounts, prices, categories, .. } = recovered;
+        let Recovered { keys, head, mut books, mut startup, mails, .. } = recovered;
+        let mut office = OfficeBooks { accounts, prices, categories };
         let (queue, committer) = Committer::start(journal, head, options.committer);
         let directory = Arc::new(Directory::default());
         let clock = &*options.clock;
         let begun =
             mails::resume(&mails, directory.unsents(), &queue, epoch, &mut partitions, &mut last, clock);
         let mut shares: Vec<Vec<_>> = (0..options.shards).map(|_| Vec::new()).collect();
-        directory.publish_categories(categories.categories.clone(), Ticket::ZERO);
+        office.publish(&directory);
         for live in products {
             shares[slots.shard(live.partition)].push(listed(live, &directory));
         }
-        accounts.accounts.iter().for_each(|account| directory.note_person(account));
         directory.catalogue().catch_up_soon();
-        let mut accounts = Some(accounts);
-        directory.publish_prices(prices.list.clone(), Ticket::ZERO);
-        let mut prices = Some(prices);
-        let mut categories = Some(categories);
         let mut shards = Vec::with_capacity(shares.len());
         for (index, products) in shares.into_iter().enumerate() {
             let is_here = |id: u128| slots.shard(slots.partition(id)) == index;
@@ -83,9 +70,6 @@ impl Engine {
                 tell: startup.tell.extract_if(.., |product, _| is_here(product.0)).collect(),
                 close: startup.close.extract_if(.., |(cart, _)| is_here(cart.0)).collect(),
             };
-            let has_prices = slots.shard(PRICES_PARTITION) == index;
-            let keeps_categories = slots.shard(CATEGORIES_PARTITION) == index;
-            let is_accountant = slots.shard(ACCOUNTS_PARTITION) == index;
             let share = Share {
                 clock: LogClock::new(Arc::clone(&options.clock), last),
                 epoch,
@@ -93,11 +77,7 @@ impl Engine {
                 directory: Arc::clone(&directory),
                 partitions: states(&partitions, &mut books, |it| slots.shard(it) == index),
                 products,
-                books: OfficeBooks {
-                    accounts: accounts.take_if(|_| is_accountant).unwrap_or_default(),
-                    prices: prices.take_if(|_| has_prices).unwrap_or_default(),
-                    categories: categories.take_if(|_| keeps_categories).unwrap_or_default(),
-                },
+                books: office.take(|partition| slots.shard(partition) == index),
                 start,
             };
             shards.push(open_door(&options.hosts, options.idle, index, share));
@@ -136,6 +116,30 @@ impl Engine {
             settled.await.map_err(|_| Stopped)?;
         }
         Ok(())
+    }
+}
+
+impl OfficeBooks {
+    /// Lets everybody see what recovery brought back.
+    fn publish(&self, directory: &Directory) {
+        directory.publish_categories(self.categories.categories.clone(), Ticket::ZERO);
+        self.accounts.accounts.iter().for_each(|account| directory.note_person(account));
+        directory.publish_prices(self.prices.list.clone(), Ticket::ZERO);
+    }
+
+    /// Those that belong to the shard of these partitions.
+    fn take(&mut self, is_own: impl Fn(Partition) -> bool) -> Self {
+        let mut own = Self::default();
+        if is_own(ACCOUNTS_PARTITION) {
+            own.accounts = take(&mut self.accounts);
+        }
+        if is_own(PRICES_PARTITION) {
+            own.prices = take(&mut self.prices);
+        }
+        if is_own(CATEGORIES_PARTITION) {
+            own.categories = take(&mut self.categories);
+        }
+        own
     }
 }
 
@@ -181,7 +185,7 @@ fn states(
     is_own: impl Fn(Partition) -> bool,
 ) -> Box<[PartitionState]> {
     let state = |(number, (head, books)): (u16, (&PartitionHead, &mut Books))| {
-        let books = if is_own(Partition(number)) { std::mem::take(books) } else { Books::default() };
+        let books = if is_own(Partition(number)) { take(books) } else { Books::default() };
         PartitionState { sequence: head.sequence.into(), ticket: Ticket::ZERO.into(), books: books.into() }
     };
     (0..).zip(heads.iter().zip(books)).map(state).collect()

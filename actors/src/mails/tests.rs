@@ -224,6 +224,11 @@ fn only_what_is_durable_is_handed_out_and_each_once() {
     assert_eq!(ids(unsents.page(None, 1, Ticket::new(3))), [order(1)]);
     assert_eq!(ids(unsents.page(Some(order(1)), 9, Ticket::new(3))), [order(3)]);
     assert_eq!(unsents.len(), 2);
+    unsents.note(Unsent { about: order(4), at: AT }, Ticket::new(4));
+    assert_eq!(ids(unsents.hand_out_again(None, 9, Ticket::new(3))), [order(1), order(3)]);
+    assert_eq!(ids(unsents.hand_out_again(Some(order(1)), 9, Ticket::new(4))), [order(3), order(4)]);
+    assert_eq!(unsents.next(), Next::Nothing, "all are handed out");
+    assert_eq!(ids(unsents.hand_out(9, Ticket::new(4))), []);
 }
 
 #[test]

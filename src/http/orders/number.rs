@@ -13,7 +13,7 @@ const GROUP_LETTERS: usize = 4;
 
 /// The number of an order: the day its id was made (UTC), then 60 bits of a hash of the id. Of a million orders in one
 /// day two have the same number once in 6 000 years; the id tells them apart.
-pub(super) fn number(OrderId(id): OrderId) -> String {
+pub(crate) fn number(OrderId(id): OrderId) -> String {
     let ms = i64::try_from(id >> 80).expect("48 bits fit");
     let made_at = jiff::Timestamp::from_millisecond(ms).unwrap_or(jiff::Timestamp::MAX);
     let mut number = made_at.to_zoned(TimeZone::UTC).strftime("%y%m%d").to_string();

@@ -127,7 +127,8 @@ pub(super) fn cancel_reason(why: Cancelation, reason: Option<&str>) -> Option<&s
     }
 }
 
-const fn payment_status(payment: Payment) -> &'static str {
+/// Where an order's money is, as a word.
+pub(crate) const fn payment_status(payment: Payment) -> &'static str {
     match payment {
         Payment::Pending => "pending",
         Payment::Paid => "paid",
