@@ -3,6 +3,7 @@
 //! Owns flags and exit codes; the work is in [`crate::commands`]. Data goes to stdout, talk to stderr.
 
 mod admin;
+mod mail;
 mod settings;
 
 use std::io;
@@ -95,6 +96,9 @@ enum Command {
     /// Makes and lists accounts, and replaces the signing key.
     #[command(subcommand)]
     Admin(admin::AdminCommand),
+    /// Looks into the queue of mails, and retries dead ones.
+    #[command(subcommand)]
+    Mail(mail::MailCommand),
     /// Asks a running server whether it is ready.
     Health(HealthArgs),
     /// Shows the settings.
@@ -172,6 +176,7 @@ impl Cli {
                 commands::journal::verify(&args.data_dir()?, args.json)
             }
             Command::Admin(command) => command.run(),
+            Command::Mail(command) => command.run(),
             Command::Health(args) => {
                 let url = match args.url {
                     Some(url) => url,
@@ -237,6 +242,10 @@ mod tests {
             "holdfast admin create-user --email a@b.test --role admin --tier gold --name Ada --json --data-dir d",
             "holdfast admin list-users --json",
             "holdfast admin rotate-key --config f",
+            "holdfast mail stat --json --data-dir d",
+            "holdfast mail dead --count 3 --json",
+            "holdfast mail retry a b",
+            "holdfast mail retry --all --config f",
             "holdfast config show --json --shards 3",
             "holdfast openapi",
             "holdfast completions bash",
@@ -256,6 +265,8 @@ mod tests {
             refused("holdfast admin create-user --email a@b.test --role owner"),
             ErrorKind::InvalidValue
         );
+        assert_eq!(refused("holdfast mail retry"), ErrorKind::MissingRequiredArgument);
+        assert_eq!(refused("holdfast mail retry a --all"), ErrorKind::ArgumentConflict);
         assert_eq!(refused("holdfast completions cobol"), ErrorKind::InvalidValue);
         assert_eq!(refused("holdfast --help"), ErrorKind::DisplayHelp);
         assert_eq!(refused("holdfast --version"), ErrorKind::DisplayVersion);

@@ -11,6 +11,7 @@ pub mod commands {
     pub mod config;
     pub mod health;
     pub mod journal;
+    pub mod mail;
     pub mod openapi;
     pub mod people;
     pub mod plain_http;

@@ -34,6 +34,19 @@ pub enum Kind {
     OrderExpired,
 }
 
+impl Kind {
+    /// As JSON, names and templates say it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Welcome => "welcome",
+            Self::OrderConfirmed => "order_confirmed",
+            Self::OrderCanceled => "order_canceled",
+            Self::OrderExpired => "order_expired",
+        }
+    }
+}
+
 /// One mail as it is queued: all that its text needs, and no text yet, so that templates may change in between.
 ///
 /// Its JSON is what Redis holds and what another version's worker reads: fields are only ever added, as optional ones.

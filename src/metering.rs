@@ -19,6 +19,13 @@ const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 const BUCKETS: [f64; 16] =
     [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
+/// Answers with 5xx by status, those included that shed load.
+pub const HTTP_FAILURES: &str = "holdfast_http_failures_total";
+/// Answers that took so long that the log names them.
+pub const HTTP_SLOW_REQUESTS: &str = "holdfast_http_slow_requests_total";
+/// Callers who were told to wait.
+pub const HTTP_RATE_LIMITED: &str = "holdfast_http_rate_limited_total";
+
 struct Meters {
     recorder: PrometheusHandle,
     process: Collector,
@@ -76,6 +83,12 @@ fn describe() {
     describe_gauge!("holdfast_build_info", "1, and the version that runs.");
     describe_gauge!("holdfast_ready", "1 while requests are welcome, 0 while recovering or going down.");
     describe_gauge!("holdfast_http_connections", "Connections that are open.");
+    describe_counter!(HTTP_FAILURES, Unit::Count, "Answers with 5xx since the start.");
+    describe_counter!(HTTP_SLOW_REQUESTS, Unit::Count, "Answers that took over a second.");
+    describe_counter!(HTTP_RATE_LIMITED, Unit::Count, "Callers who were told to wait: 429.");
+    // There from the start: what never happened is zero, not unknown.
+    counter!(HTTP_SLOW_REQUESTS).absolute(0);
+    counter!(HTTP_RATE_LIMITED).absolute(0);
     describe_gauge!("holdfast_products", "Products that exist.");
     describe_counter!("holdfast_journal_records_total", Unit::Count, "Records made durable since the start.");
     describe_counter!("holdfast_journal_batches_total", Unit::Count, "Frames made durable since the start.");

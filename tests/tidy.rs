@@ -283,3 +283,21 @@ fn scripts_can_be_run() {
         assert!(read(path).starts_with("#!"), "{path} says who runs it");
     }
 }
+
+/// The document that explains the metrics.
+const OPERATIONS: &str = "docs/operations.md";
+
+#[test]
+fn metrics_that_are_explained_are_counted() {
+    let files = files();
+    let is_source = |path: &&String| path.starts_with("src/");
+    let source: String = with_ending(&files, ".rs").filter(is_source).map(|path| read(path)).collect();
+    let text = read(OPERATIONS);
+    let names: BTreeSet<_> =
+        text.split('`').skip(1).step_by(2).filter(|it| it.starts_with("holdfast_")).collect();
+    assert!(names.len() > 10, "{OPERATIONS} explains them");
+    for name in names {
+        let name = name.split([' ', '{']).next().unwrap_or_default();
+        assert!(source.contains(&format!("\"{name}\"")), "{OPERATIONS} explains {name}, which nobody counts");
+    }
+}

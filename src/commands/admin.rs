@@ -134,12 +134,12 @@ fn offline_or_asked<T>(
 }
 
 /// The socket of the server that holds the folder; whoever holds it without one is named.
-fn socket(settings: &Settings, locked: Failure) -> Result<std::path::PathBuf, Failure> {
+pub(super) fn socket(settings: &Settings, locked: Failure) -> Result<std::path::PathBuf, Failure> {
     let path = control::path(&settings.data_dir);
     if locked.exit == Exit::Locked && path.exists() { Ok(path) } else { Err(locked) }
 }
 
-fn ask(socket: &Path, method: &str, path: &str, body: Option<&str>) -> Result<Answer, Failure> {
+pub(super) fn ask(socket: &Path, method: &str, path: &str, body: Option<&str>) -> Result<Answer, Failure> {
     let asked = || {
         let stream = UnixStream::connect(socket)?;
         stream.set_read_timeout(Some(plain_http::WAIT_MAX))?;
@@ -150,7 +150,7 @@ fn ask(socket: &Path, method: &str, path: &str, body: Option<&str>) -> Result<An
 }
 
 /// What a server answered, where it did what it was asked.
-fn expect(answer: &Answer) -> Result<Value, Failure> {
+pub(super) fn expect(answer: &Answer) -> Result<Value, Failure> {
     let document: Value = serde_json::from_str(&answer.body).unwrap_or_default();
     if (200..300).contains(&answer.status) {
         return Ok(document);

@@ -110,15 +110,17 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
 fn share(settings: &Settings, secrets: &Secrets) -> Result<Shared, Failure> {
     // Half the cores at most: a burst of logins must leave the rest to the shop.
     let hashers_max = usize::from(settings.workers).div_ceil(2);
+    let health = web::Data::new(HealthSource::default());
     Ok(Shared {
-        health: web::Data::new(HealthSource::default()),
-        listing_cache: web::Data::new(listing_cache(settings)?),
+        listing_cache: web::Data::new(listing_cache(settings, &health)?),
+        health,
         engine: web::Data::default(),
         keys: web::Data::new(Keys::of(secrets)),
         passwords: web::Data::new(Passwords::new(hashers_max)),
         cursors: web::Data::new(Cursors::of(secrets)),
         refresh_tokens: web::Data::new(RefreshTokens::new(secrets)),
         throttle: web::Data::default(),
+        mails: web::Data::default(),
         secure_cookies: SecureCookies(settings.secure_cookies),
         protection: Protection {
             limits: web::Data::new(Limits::of(settings)),
@@ -130,7 +132,7 @@ fn share(settings: &Settings, secrets: &Secrets) -> Result<Shared, Failure> {
 }
 
 /// Where lists are kept, unless they are not to be.
-fn listing_cache(settings: &Settings) -> Result<Option<ListingCache>, Failure> {
+fn listing_cache(settings: &Settings, health: &HealthSource) -> Result<Option<ListingCache>, Failure> {
     if !settings.listing_cache {
         return Ok(None);
     }
@@ -138,6 +140,8 @@ fn listing_cache(settings: &Settings) -> Result<Option<ListingCache>, Failure> {
         return Ok(Some(ListingCache::in_process(settings.listing_cache_bytes)));
     };
     let link = Link::open("listing_cache", url, Times::CACHE).context("open the listing cache")?;
+    let described = link.clone();
+    health.describe_redis(move || described.describe());
     let place = Place::draw(link).context("draw a name for the listing cache")?;
     Ok(Some(ListingCache::in_redis(place)))
 }

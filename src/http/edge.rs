@@ -23,6 +23,7 @@ use pin_project_lite::pin_project;
 use super::caller;
 use super::problem::{Code, PROBLEM_JSON, Problem};
 use super::request_id::{RequestId, X_REQUEST_ID};
+use crate::metering::{HTTP_FAILURES, HTTP_SLOW_REQUESTS};
 
 /// Requests that take longer are logged.
 const SLOW_REQUEST: Duration = Duration::from_secs(1);
@@ -208,6 +209,10 @@ fn log_if_notable(answer: &ServiceResponse<BoxBody>, id: RequestId, elapsed: Dur
     let has_failed = status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE;
     // Nor is a client that did not finish its body slowness of ours.
     let is_slow = elapsed >= SLOW_REQUEST && status != StatusCode::REQUEST_TIMEOUT;
+    if status.is_server_error() {
+        // Looked up by name: no answer that sells anything comes here.
+        metrics::counter!(HTTP_FAILURES, "status" => status.as_u16().to_string()).increment(1);
+    }
     if !has_failed && !is_slow {
         return;
     }
@@ -218,6 +223,7 @@ fn log_if_notable(answer: &ServiceResponse<BoxBody>, id: RequestId, elapsed: Dur
     if has_failed {
         tracing::error!(method, route, status, ms, request_id, "request failed");
     } else {
+        metrics::counter!(HTTP_SLOW_REQUESTS).increment(1);
         tracing::warn!(method, route, status, ms, request_id, "request was slow");
     }
 }

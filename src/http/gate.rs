@@ -19,6 +19,7 @@ use super::connection::Serving;
 use super::health::{HealthSource, Readiness};
 use super::limits::{Counted, Limits, TooMany};
 use super::problem::{Code, Problem};
+use crate::metering::HTTP_RATE_LIMITED;
 
 /// The longest target of a request: a page of the longest list has less than a tenth.
 pub const TARGET_BYTES_MAX: usize = 8 * 1024;
@@ -69,6 +70,7 @@ impl From<Problem> for Refusal {
 
 impl From<TooMany> for Refusal {
     fn from(too_many: TooMany) -> Self {
+        metrics::counter!(HTTP_RATE_LIMITED).increment(1);
         Self { problem: too_many.problem(), counted: Some(too_many.counted) }
     }
 }

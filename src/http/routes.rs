@@ -52,6 +52,8 @@ pub struct Shared {
     pub listing_cache: web::Data<Option<ListingCache>>,
     /// The engine, once it has recovered.
     pub engine: web::Data<EngineSlot>,
+    /// The queue of mails on disk, once it is open.
+    pub mails: web::Data<crate::commands::mail::Slot>,
     /// Whether session cookies are always `Secure`.
     pub secure_cookies: SecureCookies,
     /// What keeps strangers from taking more than their part.

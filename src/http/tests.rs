@@ -165,6 +165,7 @@ pub(super) fn shared() -> Shared {
         cursors: web::Data::new(Cursors::new(b"a secret")),
         listing_cache: web::Data::default(),
         engine: web::Data::default(),
+        mails: web::Data::default(),
         secure_cookies: SecureCookies(false),
         protection: Protection::default(),
     }

@@ -6,6 +6,7 @@
 //! may. That it lost some shows in its [`life`](MailQueue::life).
 
 pub mod disk;
+pub mod redis;
 
 use std::time::Duration;
 
@@ -13,6 +14,9 @@ use super::Mail;
 
 /// Attempts at one mail before it is dead.
 pub const ATTEMPTS_MAX: u32 = 8;
+
+/// What is kept of why an attempt failed; more is cut off.
+pub const WHY_BYTES_MAX: usize = holdfast_actors::persistence::work::WHY_BYTES_MAX;
 
 /// Why a mail is dead that every worker took and none said anything of.
 pub const NEVER_BACK: &str = "no worker that took it said what became of it";

@@ -48,6 +48,10 @@ async fn low_disk_refuses_writes_and_serves_reads() {
     shop.client.get("/products").send().await.expect(200);
     let health = shop.client.get("/health").send().await.expect(200);
     assert_eq!(health.body["journal"]["status"], "disk_low");
+    let metrics = shop.client.ask_root("GET", "/metrics").send().await.expect(200).text;
+    for line in ["holdfast_disk_low 1", "holdfast_http_failures_total{status=\"503\"} 7"] {
+        assert!(metrics.lines().any(|told| told == line), "{line}:\n{metrics}");
+    }
     assert!(server.stderr().contains("disk is low"), "{}", server.stderr());
     server.terminate().expect_code(0);
 }

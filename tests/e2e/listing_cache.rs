@@ -5,11 +5,11 @@ use std::time::Instant;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::categories;
 use crate::client::Answer;
 use crate::redis_server::RedisServer;
 use crate::server::{Folder, Server, WAIT_MAX};
 use crate::shop::Shop;
+use crate::{categories, metrics};
 
 /// Said by the link of the cache when it has found its Redis.
 const UP_LINE: &str = r#"redis is up link="listing_cache""#;
@@ -158,6 +158,9 @@ async fn list_says_where_it_came_from() {
         let unchanged = stand.shop.client.get("/products?limit=10");
         let unchanged = unchanged.header("if-none-match", hit.header("etag")).send().await;
         assert_eq!((unchanged.status, unchanged.header("x-cache")), (304, "hit"));
+
+        let health = stand.shop.client.ask_root("GET", "/health/ready").send().await.expect(200);
+        assert_eq!(health.body["redis"]["for"] == "listing_cache", kept == Kept::InRedis, "{}", health.text);
 
         let tree = async || stand.shop.client.get("/categories").send().await.expect(200);
         expect_loaded(&tree().await, kept);
@@ -362,7 +365,12 @@ async fn crowd_that_asks_for_the_same_loads_it_once() {
     for kept in [Kept::InProcess, Kept::InRedis] {
         let stand = Stand::open(kept);
         let mug = stand.shop.product("MUG", 20).await;
+        let loads = async || {
+            metrics::value(&metrics::read(&stand.shop.client).await, "holdfast_listing_cache_loads_total ")
+        };
+        stand.list("limit=1").await;
         for price in 1..=10 {
+            let before = loads().await;
             let path = format!("/products/{}", mug.id);
             stand.shop.change("PATCH", &path, &json!({ "price": price })).send().await.expect(200);
             let answers = join_all((0..CROWD).map(|_| stand.list("limit=50"))).await;
@@ -370,7 +378,7 @@ async fn crowd_that_asks_for_the_same_loads_it_once() {
             match kept {
                 // A Redis that is slow once is asked by the next who comes.
                 Kept::InRedis => assert!((1..CROWD / 4).contains(&(CROWD - of("hit"))), "{}", of("hit")),
-                _ => assert_eq!((of("miss"), of("hit")), (1, CROWD - 1)),
+                _ => assert_eq!((of("miss"), of("hit"), loads().await), (1, CROWD - 1, before + 1.0)),
             }
             assert!(answers.iter().all(|answer| answer.body["data"][0]["price"] == price));
         }

@@ -8,12 +8,16 @@ use serde_json::json;
 
 use crate::client::Answer;
 use crate::listing_cache::{Kept, Stand, USER, expect_loaded, keys, let_in, list};
+use crate::metrics;
 use crate::redis_server::RedisServer;
 use crate::server::WAIT_MAX;
 use crate::shop::{Product, Shop};
 
 /// Writes of each writer beside the readers.
 const WRITES: u64 = 120;
+
+/// Nobody waits for Redis so long. The link gives up after 25 ms; the rest is for a machine that is busy with others.
+const REDIS_WAIT_SECONDS_MAX: f64 = 1.0;
 
 /// Readers beside the writers.
 const READERS: usize = 8;
@@ -183,6 +187,15 @@ async fn outage(begin: impl FnOnce(&mut RedisServer), end: impl FnOnce(&mut Redi
         until("Redis is asked again", &|answer| answer.header("x-cache") == "miss").await;
     })
     .await;
+    let told = metrics::read(&stand.shop.client).await;
+    let waited = metrics::value(&told, r#"holdfast_redis_wait_max_seconds{link="listing_cache"} "#);
+    assert!(waited > 0.0 && waited < REDIS_WAIT_SECONDS_MAX, "somebody waited {waited} s for Redis");
+    let of = |result: &str| {
+        let series =
+            format!(r#"holdfast_listing_cache_requests_total{{list="products",result="{result}"}} "#);
+        metrics::value(&told, &series)
+    };
+    assert!(of("hit") >= 1.0 && of("miss") >= 1.0 && of("bypass") >= 1.0, "{told}");
 }
 
 #[tokio::test]

@@ -12,12 +12,12 @@ fn values(text: &str, series: &str) -> Vec<f64> {
 }
 
 #[track_caller]
-fn value(text: &str, series: &str) -> f64 {
+pub(crate) fn value(text: &str, series: &str) -> f64 {
     let [value] = values(text, series)[..] else { panic!("{series} is there once:\n{text}") };
     value
 }
 
-async fn read(client: &Client) -> String {
+pub(crate) async fn read(client: &Client) -> String {
     client.ask_root("GET", "/metrics").send().await.expect(200).text
 }
 
@@ -124,4 +124,5 @@ async fn scraper_is_not_counted() {
     person.send().await.expect(200);
     let again = client.get("/products").session("a-guest-session-0001");
     again.send().await.expect_problem(429, "rate_limited");
+    assert_eq!(value(&read(&client).await, "holdfast_http_rate_limited_total "), 1.0);
 }

@@ -18,7 +18,12 @@ use crate::redis_server::{RedisServer, wait_until};
 const UNWATCHED: Times = Times { check_every: Duration::from_secs(3_600), ..Times::CACHE };
 
 /// Patient enough for a machine that is busy with other things.
-const PATIENT: Times = Times { answer_wait_max: Duration::from_secs(30), ..Times::CACHE };
+const PATIENT: Times = Times {
+    answer_wait_max: Duration::from_secs(30),
+    connect_wait_max: Duration::from_secs(30),
+    check_wait_max: Duration::from_secs(30),
+    ..Times::CACHE
+};
 
 fn open(name: &'static str, url: &str, times: Times) -> Link {
     log();
@@ -162,16 +167,19 @@ async fn killed_redis_is_noticed_by_a_call_and_what_it_kept_is_there_again() {
 #[tokio::test]
 async fn outage_is_noticed_while_nobody_calls() {
     let mut redis = RedisServer::start();
-    let link = open("idle", &redis.url(), Times::CACHE);
+    let times = Times { check_wait_max: Duration::from_secs(2), ..Times::CACHE };
+    let link = open("idle", &redis.url(), times);
     expect_up(&link);
     redis.kill();
-    expect_down(&link, "the connection is lost");
+    expect_down(&link, "connect: nobody listens");
     redis.restart();
     expect_up(&link);
     redis.hang();
-    expect_down(&link, "no answer within 250ms");
+    expect_down(&link, "no connection within 1s");
     redis.wake();
     expect_up(&link);
+    assert!(metric("holdfast_redis_breaker_openings_total{link=\"idle\"}") >= 2.0);
+    assert_eq!(metric("holdfast_redis_call_seconds_count{link=\"idle\"}"), 0.0, "nobody called");
 }
 
 #[tokio::test]
@@ -201,7 +209,7 @@ async fn hung_redis_costs_a_few_calls_their_patience_and_later_ones_nothing() {
 #[tokio::test]
 async fn late_answer_is_not_taken_for_that_of_the_next_call() {
     let redis = RedisServer::start();
-    let times = Times { answer_wait_max: Duration::from_millis(500), ..UNWATCHED };
+    let times = Times { answer_wait_max: Duration::from_secs(3), ..UNWATCHED };
     let link = open("late", &redis.url(), times);
     expect_up(&link);
     let connections = || -> usize {
@@ -211,8 +219,10 @@ async fn late_answer_is_not_taken_for_that_of_the_next_call() {
     };
     let before = connections();
     redis.hang();
-    assert_eq!(echo(&link, "first").await, Err(Down::Failed));
-    assert_eq!(link.run_all::<()>(redis::pipe().cmd("ECHO").arg("2").cmd("PING")).await, Err(Down::Failed));
+    let mut second = redis::pipe();
+    second.cmd("ECHO").arg("second").cmd("PING");
+    let late = futures_util::join!(echo(&link, "first"), link.run_all::<(String, String)>(&second));
+    assert_eq!(late, (Err(Down::Failed), Err(Down::Failed)));
     redis.wake();
     assert_eq!(echo(&link, "third").await.as_deref(), Ok("third"));
     assert_eq!(connections(), before + 1, "but for the one that asks");

@@ -19,6 +19,7 @@ use serde_json::json;
 
 use crate::auth::secret;
 use crate::commands::admin::SECRET_IS_A_SETTING;
+use crate::commands::mail::{self, Ask};
 use crate::commands::people::{self, NewUser};
 use crate::config::Settings;
 use crate::http::routes::Shared;
@@ -108,6 +109,7 @@ fn serve(listener: UnixListener, desk: Desk) -> io::Result<ServerHandle> {
             .route("/users", web::post().to(create_user))
             .route("/users", web::get().to(list_users))
             .route("/rotate-key", web::post().to(rotate_key))
+            .route("/mails", web::post().to(mails))
     };
     let server = HttpServer::new(app).workers(1).disable_signals().listen_uds(listener)?.run();
     let handle = server.handle();
@@ -150,6 +152,18 @@ async fn rotate_key(desk: web::Data<Desk>) -> HttpResponse {
             HttpResponse::Ok().json(json!({ "believed": secrets.previous.len() }))
         }
         Ok(Err(error)) => refused(&error.into()),
+        Err(error) => refused(&error.into()),
+    }
+}
+
+async fn mails(desk: web::Data<Desk>, ask: web::Json<Ask>) -> HttpResponse {
+    let Some(queue) = desk.shared.mails.get() else {
+        return refused(&anyhow::anyhow!(
+            "this server has no mail queue on disk: is it in Redis? Set REDIS_URL"
+        ));
+    };
+    match mail::answer(queue, ask.into_inner()).await {
+        Ok(document) => HttpResponse::Ok().json(document),
         Err(error) => refused(&error.into()),
     }
 }

@@ -1,0 +1,9 @@
+//! The queues of mails, on disk and in a real Redis: one contract for both, and hard stops.
+
+mod bench;
+mod redis_server;
+
+mod cli;
+mod contract;
+mod crashes;
+mod redis_alone;
