@@ -90,6 +90,8 @@ pub struct Cli {
 enum Command {
     /// Runs the server.
     Serve(SettingFlags),
+    /// Sends queued mails; needs Redis. Several may run.
+    Worker(WorkerArgs),
     /// Looks into the journal of a stopped server.
     #[command(subcommand)]
     Journal(JournalCommand),
@@ -148,6 +150,18 @@ struct JournalArgs {
 }
 
 #[derive(Debug, Args)]
+struct WorkerArgs {
+    #[command(flatten)]
+    settings: SettingFlags,
+    /// What this worker is called; no two may have one name [default: host, process id and chance].
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Tell whether a worker of this machine, or the one called NAME, is alive; for container health checks.
+    #[arg(long)]
+    check: bool,
+}
+
+#[derive(Debug, Args)]
 struct HealthArgs {
     /// Read settings from this TOML file.
     #[arg(long, value_name = "FILE")]
@@ -169,6 +183,8 @@ impl Cli {
     pub fn run(self) -> Result<(), Failure> {
         match self.command {
             Command::Serve(flags) => commands::serve::run(flags.load()?.settings),
+            Command::Worker(WorkerArgs { check: true, name, .. }) => commands::worker::check(name.as_deref()),
+            Command::Worker(args) => commands::worker::run(&args.settings.load()?.settings, args.name),
             Command::Journal(JournalCommand::Stat(args)) => {
                 commands::journal::stat(&args.data_dir()?, args.json)
             }
@@ -236,6 +252,8 @@ mod tests {
             "holdfast serve --rate-limit-per-second 0 --rate-limit-burst 1 --max-connections 9",
             "holdfast serve --auth-rate-limit-per-second 0 --auth-rate-limit-burst 1",
             "holdfast serve --trusted-proxies 10.0.0.0/8,::1 --cors-origins https://a.example",
+            "holdfast worker --redis-url r --smtp-url s --mail-concurrency 2 --name w",
+            "holdfast worker --check --name w",
             "holdfast journal stat --json --data-dir d",
             "holdfast journal verify",
             "holdfast health --url http://127.0.0.1:3000 --json",

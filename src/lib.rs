@@ -16,6 +16,7 @@ pub mod commands {
     pub mod people;
     pub mod plain_http;
     pub mod serve;
+    pub mod worker;
 }
 pub mod config;
 pub mod http;

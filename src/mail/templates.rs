@@ -10,12 +10,11 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use holdfast_actors::domain::Timestamp;
 use iso_currency::Currency;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value, context};
 
-use super::{Kind, Line, Mail, Order};
+use super::{Line, Mail, Order};
 
 /// A template of the operator's that is longer is no mail.
 const TEMPLATE_BYTES_MAX: u64 = 256 * 1024;
@@ -146,7 +145,7 @@ impl Templates {
     /// [`Error::Wrong`] when a template asks for what this mail does not have.
     pub fn render(&self, mail: &Mail) -> Result<Text, Error> {
         let values = values(mail);
-        let stem = stem(mail.kind);
+        let stem = mail.kind.word();
         let fill = |ending: &str| {
             let template = self.environment.get_template(&format!("{stem}{ending}"));
             template.and_then(|it| it.render(values.clone())).map_err(|error| self.explain(&error))
@@ -208,19 +207,10 @@ fn read_folder(folder: &Path) -> Result<Vec<(String, String)>, Error> {
     Ok(templates)
 }
 
-const fn stem(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Welcome => "welcome",
-        Kind::OrderConfirmed => "order_confirmed",
-        Kind::OrderCanceled => "order_canceled",
-        Kind::OrderExpired => "order_expired",
-    }
-}
-
 /// What templates may use. What a mail does not have is `none`, which is false; a name that is not here is an error.
 fn values(mail: &Mail) -> Value {
     context! {
-        kind => stem(mail.kind),
+        kind => mail.kind.word(),
         at => mail.at_ms,
         name => mail.name.as_deref().and_then(name_to_greet),
         order => mail.order.as_ref().map(order),
@@ -284,7 +274,6 @@ fn money(amount: i64, currency: &str) -> Result<String, minijinja::Error> {
 /// A moment in milliseconds as people read it, in UTC: their own time zone is not known here.
 fn date(ms: u64) -> Result<String, minijinja::Error> {
     let refused = || minijinja::Error::new(ErrorKind::InvalidOperation, format!("{ms} is no moment"));
-    let Timestamp(ms) = Timestamp(ms);
     let ms = i64::try_from(ms).map_err(|_| refused())?;
     let moment = jiff::Timestamp::from_millisecond(ms).map_err(|_| refused())?;
     Ok(moment.strftime("%a, %-d %b %Y, %H:%M UTC").to_string())

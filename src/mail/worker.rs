@@ -305,8 +305,8 @@ async fn send<Q>(worker: &Worker<Q>, delivery: &Delivery) -> Result<(), Fault> {
     let late = || Fault::Passing(format!("it took longer than {} ms", wait_max.as_millis()));
     timeout(wait_max, sent).await.unwrap_or_else(|_| Err(late()))?;
     let took = began.elapsed();
-    let (id, kind) = (&mail.id, mail.kind);
-    tracing::info!(mail = id, ?kind, attempt, ms = took.as_millis(), "mail sent");
+    let (id, kind) = (&mail.id, mail.kind.word());
+    tracing::info!(mail = id, kind, attempt, ms = took.as_millis(), "mail sent");
     metrics::counter!("holdfast_mail_sent_total").increment(1);
     metrics::histogram!("holdfast_mail_send_seconds").record(took.as_secs_f64());
     Ok(())
@@ -322,7 +322,7 @@ async fn fail<Q: MailQueue>(worker: &Worker<Q>, delivery: &Delivery, fault: Faul
     };
     // Servers repeat the address in their answers; the log is read by more people than the queue.
     let said = why.replace(&mail.to, "(address)");
-    let (id, kind) = (&mail.id, mail.kind);
+    let (id, kind) = (&mail.id, mail.kind.word());
     metrics::counter!("holdfast_mail_failed_total").increment(1);
     match next {
         Next::Again(wait) => {
@@ -336,7 +336,7 @@ async fn fail<Q: MailQueue>(worker: &Worker<Q>, delivery: &Delivery, fault: Faul
         }
         Next::Dead => {
             metrics::counter!("holdfast_mail_dead_total").increment(1);
-            tracing::error!(mail = id, ?kind, attempt, "mail given up: {said}");
+            tracing::error!(mail = id, kind, attempt, "mail given up: {said}");
         }
     }
     worker.queue.failed(delivery, &why, next).await

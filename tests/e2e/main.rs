@@ -12,6 +12,7 @@ mod person;
 mod raw;
 mod redis_server;
 mod shop;
+mod smtp;
 mod tokens;
 
 mod flash_sale;
@@ -70,3 +71,7 @@ mod listing_cache;
 mod listing_outages;
 mod metrics;
 mod redis_link;
+
+mod mail_server;
+mod worker;
+mod worker_faults;

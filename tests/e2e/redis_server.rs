@@ -197,7 +197,8 @@ fn expect_installed() {
     );
 }
 
-fn free_port() -> u16 {
+/// A port that nobody listens on.
+pub(crate) fn free_port() -> u16 {
     loop {
         let mut random = [0; 2];
         getrandom::fill(&mut random).expect("the kernel gives random bytes");

@@ -176,6 +176,10 @@ impl Process {
         self.stderr.text()
     }
 
+    pub(crate) fn wait_for_stderr(&self, text: &str) {
+        assert!(self.stderr.wait_for(text), "`{text}` was not said:\n{}", self.stderr());
+    }
+
     pub(crate) fn stdout(&self) -> String {
         self.stdout.join("\n")
     }
@@ -274,7 +278,7 @@ impl Server {
     }
 
     pub(crate) fn wait_for_stderr(&self, text: &str) {
-        assert!(self.process.stderr.wait_for(text), "`{text}` was not said:\n{}", self.stderr());
+        self.process.wait_for_stderr(text);
     }
 
     pub(crate) fn signal(&self, name: &str) {

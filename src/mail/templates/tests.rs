@@ -1,6 +1,7 @@
 //! What mails say, and what an operator's own templates may do.
 
 use super::*;
+use crate::mail::Kind;
 
 fn built_in() -> Templates {
     Templates::load(None, "Mug & Bag").unwrap()
