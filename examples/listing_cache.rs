@@ -176,6 +176,8 @@ fn shared(engine: &Engine, cache: Option<ListingCache>) -> Shared {
         cursors: web::Data::new(Cursors::new(b"a secret")),
         listing_cache: web::Data::new(cache),
         engine: web::Data::default(),
+        mails: web::Data::default(),
+        dispatched: web::Data::default(),
         secure_cookies: SecureCookies(false),
         protection: Protection::default(),
     };

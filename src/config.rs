@@ -111,6 +111,18 @@ pub struct Settings {
     pub demo: bool,
 }
 
+impl Settings {
+    /// Whether the server sends mails itself.
+    #[must_use]
+    pub const fn sends_mails(&self) -> bool {
+        match self.mail_worker {
+            MailWorker::Auto => self.redis_url.is_none() || self.smtp_url.is_some(),
+            MailWorker::On => true,
+            MailWorker::Off => false,
+        }
+    }
+}
+
 /// Whether the server sends mails itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -10,12 +10,14 @@
 //! may lose everything: the dispatcher puts in again what is neither sent nor there. Every mail has a name made of
 //! what it is about and its kind; nothing is queued twice under one name.
 
+pub mod dispatch;
 pub mod message;
 pub mod post;
-pub mod dispatch;
 pub mod queue;
 pub mod templates;
 pub mod worker;
+
+pub mod service;
 
 use holdfast_actors::domain::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -12,6 +12,8 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use metrics_process::Collector;
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::mail::dispatch;
+
 /// Histograms keep every value until they are told to add them up, whether or not somebody asks for them.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
@@ -40,6 +42,8 @@ pub struct Snapshot {
     pub is_ready: bool,
     /// Connections that are open.
     pub connections: u64,
+    /// What became of mails that are due.
+    pub mails: dispatch::Figures,
 }
 
 /// Begins to record. What was counted before is lost; a second call does nothing.
@@ -100,6 +104,18 @@ fn describe() {
         "Time spent in appends, sync included."
     );
     describe_gauge!("holdfast_journal_backlog_bytes", Unit::Bytes, "Bytes on their way to the disk.");
+    describe_counter!(
+        "holdfast_mails_queued_total",
+        Unit::Count,
+        "Mails put into the queue since the start."
+    );
+    describe_counter!(
+        "holdfast_mails_settled_total",
+        Unit::Count,
+        "Mails that the journal was told are sent."
+    );
+    describe_counter!("holdfast_mail_queue_failures_total", Unit::Count, "Times that the mail queue failed.");
+    describe_gauge!("holdfast_mails_unsent", "Mails that are due and not known to be sent.");
     describe_gauge!("holdfast_disk_low", "1 while writes are refused for want of space.");
 }
 
@@ -107,6 +123,10 @@ fn set(now: &Snapshot) {
     gauge!("holdfast_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     gauge!("holdfast_ready").set(f64::from(u8::from(now.is_ready)));
     gauge!("holdfast_http_connections").set(real(now.connections));
+    counter!("holdfast_mails_queued_total").absolute(now.mails.queued);
+    counter!("holdfast_mails_settled_total").absolute(now.mails.settled);
+    counter!("holdfast_mail_queue_failures_total").absolute(now.mails.failures);
+    gauge!("holdfast_mails_unsent").set(real(now.mails.unsent));
     let Some(stats) = &now.engine else { return };
     gauge!("holdfast_products").set(real(u64::try_from(stats.products).unwrap_or(u64::MAX)));
     counter!("holdfast_journal_records_total").absolute(stats.commits.records);

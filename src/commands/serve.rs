@@ -18,6 +18,7 @@ use actix_web::rt::{System, spawn};
 use actix_web::{HttpServer, web};
 use anyhow::{Context as _, anyhow};
 use holdfast_actors::Engine;
+use tokio::join;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -28,7 +29,7 @@ use crate::auth::refresh::RefreshTokens;
 use crate::auth::secret::{self, Secrets};
 use crate::auth::token::Keys;
 use crate::cache::{ListingCache, Place};
-use crate::cli::Failure;
+use crate::cli::{Exit, Failure};
 use crate::config::{LogFormat, Settings};
 use crate::http::address::TrustedProxies;
 use crate::http::caller::SecureCookies;
@@ -38,6 +39,8 @@ use crate::http::health::{HealthSource, Readiness};
 use crate::http::limits::{self, Limits};
 use crate::http::metrics::MetricsAllow;
 use crate::http::routes::{self, Protection, Shared};
+use crate::mail::service::{Queue, Service};
+use crate::mail::worker::{self, Desk};
 use crate::metering;
 use crate::redis::{Link, Times};
 
@@ -73,6 +76,7 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
 async fn serve(settings: Settings) -> Result<(), Failure> {
     // Before anything can be interrupted: a signal during the start must not be lost.
     let mut signals = Signals::listen().context("listen for signals")?;
+    let desk = mail_desk(&settings)?;
     let folder = engine::lock(&settings.data_dir)?;
     let secrets =
         secret::load(settings.jwt_secret.as_ref(), settings.jwt_secret_previous.as_ref(), &settings.data_dir)
@@ -86,6 +90,7 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     spawn(metering::keep());
     let hosts = workers_of(&mut started, settings.workers).await?;
 
+    let queue = Queue::open(&settings, &folder)?;
     let engine = tokio::select! {
         engine = engine::open(&settings, folder, hosts) => engine?,
         () = signals.next() => return stop(&shared, &handle, signals, None).await,
@@ -94,6 +99,11 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     engine::describe(&engine, &shared.health);
     let is_first = shared.engine.set(engine.clone()).is_ok();
     assert!(is_first, "a process has one engine");
+    if let Queue::Disk(queue) = &queue {
+        let is_first = shared.mails.set(queue.clone()).is_ok();
+        assert!(is_first, "a process has one queue of mails");
+    }
+    let mails = Service::start(engine.clone(), queue, desk, shared.dispatched.clone().into_inner());
     let control = control::open(&engine, &shared, &settings);
     shared.health.set_readiness(Readiness::Ready);
     announce(&addresses).context("print the address")?;
@@ -101,7 +111,7 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     tokio::select! {
         () = signals.next() => {
             control::close(control, &settings.data_dir).await;
-            stop(&shared, &handle, signals, Some(engine)).await
+            stop(&shared, &handle, signals, Some((engine, mails))).await
         }
         ended = &mut server => Err(ended_early(ended)),
     }
@@ -121,6 +131,7 @@ fn share(settings: &Settings, secrets: &Secrets) -> Result<Shared, Failure> {
         refresh_tokens: web::Data::new(RefreshTokens::new(secrets)),
         throttle: web::Data::default(),
         mails: web::Data::default(),
+        dispatched: web::Data::default(),
         secure_cookies: SecureCookies(settings.secure_cookies),
         protection: Protection {
             limits: web::Data::new(Limits::of(settings)),
@@ -131,19 +142,31 @@ fn share(settings: &Settings, secrets: &Secrets) -> Result<Shared, Failure> {
     })
 }
 
-/// Where lists are kept, unless they are not to be.
+/// Where lists are kept, unless they are not to be. Health tells of Redis wherever there is one.
 fn listing_cache(settings: &Settings, health: &HealthSource) -> Result<Option<ListingCache>, Failure> {
+    let Some(url) = &settings.redis_url else {
+        let kept = || ListingCache::in_process(settings.listing_cache_bytes);
+        return Ok(settings.listing_cache.then(kept));
+    };
+    let link = Link::open("listing_cache", url, Times::CACHE).context("open the listing cache")?;
+    let told = link.clone();
+    health.describe_redis(move || told.describe());
     if !settings.listing_cache {
         return Ok(None);
     }
-    let Some(url) = &settings.redis_url else {
-        return Ok(Some(ListingCache::in_process(settings.listing_cache_bytes)));
-    };
-    let link = Link::open("listing_cache", url, Times::CACHE).context("open the listing cache")?;
-    let described = link.clone();
-    health.describe_redis(move || described.describe());
     let place = Place::draw(link).context("draw a name for the listing cache")?;
     Ok(Some(ListingCache::in_redis(place)))
+}
+
+/// What mails are made of and sent with, where the server sends them itself. Looked at before anything is begun: a template
+/// that does not work is a setting that does not.
+fn mail_desk(settings: &Settings) -> Result<Option<(Desk, worker::Options)>, Failure> {
+    if !settings.sends_mails() {
+        return Ok(None);
+    }
+    let desk = Desk::open(settings).map_err(|error| Failure::new(Exit::Usage, error))?;
+    tracing::info!(to = desk.post.describe(), "mails are sent by this server");
+    Ok(Some((desk, worker::Options::of(settings))))
 }
 
 /// Keeps the counters of callers from growing for ever. Ends with the process.
@@ -230,7 +253,7 @@ async fn stop(
     shared: &Shared,
     handle: &ServerHandle,
     mut signals: Signals,
-    engine: Option<Engine>,
+    running: Option<(Engine, Service)>,
 ) -> Result<(), Failure> {
     tracing::info!("stopping: finishing what was begun; a second signal stops at once");
     shared.health.set_readiness(Readiness::Draining);
@@ -240,11 +263,13 @@ async fn stop(
         std::process::exit(1);
     });
     let in_order = async {
-        handle.stop(true).await;
-        match engine {
-            Some(engine) => engine::close(engine).await,
-            None => Ok(()),
-        }
+        let Some((engine, mails)) = running else {
+            handle.stop(true).await;
+            return Ok(());
+        };
+        // Both have eight seconds: side by side, or they would not fit.
+        join!(handle.stop(true), mails.stop());
+        engine::close(engine).await
     };
     timeout(SHUTDOWN_WAIT_MAX, in_order)
         .await
@@ -279,7 +304,10 @@ impl Signals {
 }
 
 pub(crate) fn start_log(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOG_FILTER_DEFAULT));
+    // Empty is how compose files and shells say "not set"; as a filter it would log errors alone.
+    let wanted = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default();
+    let wanted = if wanted.is_empty() { LOG_FILTER_DEFAULT } else { &wanted };
+    let filter = EnvFilter::try_new(wanted).unwrap_or_else(|_| EnvFilter::new(LOG_FILTER_DEFAULT));
     let is_coloured = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let builder =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(is_coloured);

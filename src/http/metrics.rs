@@ -13,6 +13,7 @@ use super::health::{HealthSource, Readiness};
 use super::problem::{Code, Problem};
 use super::shop::EngineSlot;
 use crate::config::Networks;
+use crate::mail::dispatch::Counters;
 use crate::metering::{self, Snapshot};
 
 /// Of the format, as Prometheus asks for it.
@@ -37,6 +38,7 @@ pub(super) async fn read(
     request: HttpRequest,
     health: web::Data<HealthSource>,
     engine: web::Data<EngineSlot>,
+    dispatched: web::Data<Counters>,
     allow: web::Data<MetricsAllow>,
 ) -> Result<HttpResponse, Problem> {
     expect_allowed(&request, &allow.0)?;
@@ -44,6 +46,7 @@ pub(super) async fn read(
         engine: engine.get().map(holdfast_actors::Engine::stats),
         is_ready: health.readiness() == Readiness::Ready,
         connections: connection::watched(),
+        mails: dispatched.read(),
     };
     // It reads what the kernel knows of the process, open files one by one: not on a thread that sells.
     let text = web::block(move || metering::render(&now)).await;

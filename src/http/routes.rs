@@ -32,6 +32,7 @@ use crate::auth::throttle::Throttle;
 use crate::auth::token::Keys;
 use crate::cache::ListingCache;
 use crate::config::Origins;
+use crate::mail::dispatch;
 
 /// What all workers share. Cheap to clone.
 #[derive(Clone)]
@@ -54,6 +55,8 @@ pub struct Shared {
     pub engine: web::Data<EngineSlot>,
     /// The queue of mails on disk, once it is open.
     pub mails: web::Data<crate::commands::mail::Slot>,
+    /// What the dispatcher of mails did.
+    pub dispatched: web::Data<dispatch::Counters>,
     /// Whether session cookies are always `Secure`.
     pub secure_cookies: SecureCookies,
     /// What keeps strangers from taking more than their part.
@@ -106,6 +109,7 @@ pub fn app<F: FnOnce(&mut web::ServiceConfig)>(
         .app_data(shared.cursors.clone())
         .app_data(shared.listing_cache.clone())
         .app_data(shared.engine.clone())
+        .app_data(shared.dispatched.clone())
         .app_data(shared.secure_cookies)
         .app_data(trusted_proxies.clone())
         .app_data(metrics_allow.clone())

@@ -166,6 +166,7 @@ pub(super) fn shared() -> Shared {
         listing_cache: web::Data::default(),
         engine: web::Data::default(),
         mails: web::Data::default(),
+        dispatched: web::Data::default(),
         secure_cookies: SecureCookies(false),
         protection: Protection::default(),
     }

@@ -29,8 +29,9 @@ use self::patience::Patience;
 use super::Mail;
 use super::queue::{MailQueue, QueueError};
 
-/// How long workers have to say again what they sent, when the queue may have lost it. They look for that once a second.
-const GRACE: Duration = Duration::from_secs(3);
+/// How long workers in other processes have to say again what they sent, when the queue may have lost it. They look for that
+/// once a second.
+pub const GRACE: Duration = Duration::from_secs(3);
 
 /// How often the queue is asked whether it lost something.
 const LIFE_EVERY: Duration = Duration::from_secs(1);
@@ -79,8 +80,8 @@ impl Counters {
 /// Puts mails that are due into `queue`, and tells the journal what was sent, until `stop` is ready or the journal
 /// stops. Everything happens on the thread that awaits it.
 ///
-/// When it begins, and whenever the queue has another [`life`](MailQueue::life) than before, workers get three seconds to say
-/// again what they sent; then everything unsent is put in again, and what the queue knows stays as it is. A queue
+/// When it begins, and whenever the queue has another [`life`](MailQueue::life) than before, workers get the time of `grace` to
+/// say again what they sent; then everything unsent is put in again, and what the queue knows stays as it is. A queue
 /// that fails is tried again for ever; no request ever waits for it. Dropping the future is as good as a stop: both
 /// leave at once, in the middle of whatever is under way.
 ///
@@ -89,17 +90,8 @@ pub async fn run<Q: MailQueue>(
     engine: Engine,
     queue: Q,
     counters: Arc<Counters>,
-    stop: impl Future<Output = ()>,
-) {
-    run_with(engine, queue, counters, stop, GRACE).await;
-}
-
-async fn run_with<Q: MailQueue>(
-    engine: Engine,
-    queue: Q,
-    counters: Arc<Counters>,
-    stop: impl Future<Output = ()>,
     grace: Duration,
+    stop: impl Future<Output = ()>,
 ) {
     let troubles = Cell::new(0);
     let dispatcher = Dispatcher {

@@ -14,7 +14,7 @@ use holdfast_actors::persistence::Folder;
 use secrecy::ExposeSecret as _;
 use tokio::sync::{oneshot, watch};
 
-use super::dispatch::{self, Counters};
+use super::dispatch::{self, Counters, GRACE};
 use super::queue::MailQueue;
 use super::queue::disk::DiskQueue;
 use super::queue::redis::RedisQueue;
@@ -71,8 +71,9 @@ impl Service {
         let worker_ended = desk.is_some().then_some(worker_ended);
         // Made there, as what they hold may not change threads.
         let is_taken = arbiter.spawn_fn(move || match queue {
-            Queue::Disk(queue) => begin(engine, queue, desk, counters, &stopped, ended),
-            Queue::Redis(queue) => begin(engine, queue, desk, counters, &stopped, ended),
+            // Its only worker begins with it and has sent nothing that it could say again.
+            Queue::Disk(queue) => begin(engine, queue, desk, counters, Duration::ZERO, &stopped, ended),
+            Queue::Redis(queue) => begin(engine, queue, desk, counters, GRACE, &stopped, ended),
         });
         assert!(is_taken, "a new thread takes its first task");
         Self { arbiter, stop, worker_ended }
@@ -94,10 +95,11 @@ fn begin<Q: MailQueue>(
     queue: Q,
     desk: Option<(Desk, Options)>,
     counters: Arc<Counters>,
+    grace: Duration,
     stopped: &watch::Receiver<bool>,
     ended: oneshot::Sender<()>,
 ) {
-    spawn(dispatch::run(engine, queue.clone(), counters, until(stopped.clone())));
+    spawn(dispatch::run(engine, queue.clone(), counters, grace, until(stopped.clone())));
     if let Some((desk, options)) = desk {
         let stopped = stopped.clone();
         spawn(async move {

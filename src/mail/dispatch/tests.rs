@@ -202,7 +202,7 @@ impl AtWork {
             stopped.await.expect("the test says so");
         };
         let (engine, queue) = (engine.clone(), queue.clone());
-        let task = actix_web::rt::spawn(run_with(engine, queue, Arc::clone(&counters), stopped, grace));
+        let task = actix_web::rt::spawn(run(engine, queue, Arc::clone(&counters), grace, stopped));
         Self { counters, stop, task }
     }
 
