@@ -341,3 +341,6 @@ async fn fail<Q: MailQueue>(worker: &Worker<Q>, delivery: &Delivery, fault: Faul
     }
     worker.queue.failed(delivery, &why, next).await
 }
+
+#[cfg(test)]
+mod tests;

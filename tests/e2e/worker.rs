@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::redis_server::{RedisServer, wait_until};
 use crate::server::{Ended, Folder, Process};
-use crate::smtp::{SmtpServer, Taken, Way, parse};
+use crate::smtp::{Misdeed, SmtpServer, Stage, Taken, Way, parse};
 
 /// A worker of `holdfast worker`, with a folder of its own for everything.
 pub(crate) struct Worker {
@@ -236,12 +236,18 @@ fn name_of_a_customer_writes_no_header_and_subject_may_be_foreign() {
 #[test]
 fn two_workers_share_the_mails_and_send_each_once() {
     const MAILS: usize = 200;
+    // The default of `mail_concurrency`.
+    const HANDS: usize = 4;
     let redis = RedisServer::start();
     let smtp = SmtpServer::start(Way::Plain);
+    // Until both have their hands full.
+    smtp.tell(Stage::Text, Misdeed::Pause, usize::MAX);
     let workers = [Worker::posting(&redis, &smtp, &[]), Worker::posting(&redis, &smtp, &[])];
     for number in 0..MAILS {
         enqueue(&redis, &welcome(number));
     }
+    smtp.wait_hanging(2 * HANDS);
+    smtp.relent();
     smtp.wait_taken(MAILS);
     let is_empty = || redis.ask::<usize>(&["XLEN", "queue:emails"]) == 0;
     wait_until("all is told", is_empty);
@@ -249,7 +255,7 @@ fn two_workers_share_the_mails_and_send_each_once() {
     let sent = workers.map(|worker| count_sent(worker.terminate()));
     let taken = smtp.taken();
     assert_eq!((taken.len(), message_ids(&taken).len()), (MAILS, MAILS));
-    assert!(sent[0] + sent[1] == MAILS && sent[0] > 0 && sent[1] > 0, "both did something: {sent:?}");
+    assert!(sent[0] + sent[1] == MAILS && sent[0] >= HANDS && sent[1] >= HANDS, "{sent:?}");
     assert_eq!(redis.ask::<usize>(&["XLEN", "queue:emails:sent"]), MAILS);
     // A connection takes many mails, and none too many.
     assert!(smtp.connections() < MAILS / 4, "{} connections", smtp.connections());

@@ -1,4 +1,4 @@
-//! The queues of mails, on disk and in a real Redis: one contract for both, and hard stops.
+//! The queues of mails, on disk and in a real Redis: one contract for both, a model, and hard stops.
 
 mod bench;
 mod redis_server;
@@ -6,4 +6,5 @@ mod redis_server;
 mod cli;
 mod contract;
 mod crashes;
+mod model;
 mod redis_alone;
