@@ -5,7 +5,7 @@
 //! is due twice: what it is about happens once.
 //!
 //! Knows no address's form, no text and no queue; those are in `src/mail.rs`. Used by every turn
-//! ([`TurnContext::push`]), by recovery, and by the door.
+//! (`TurnContext::push`), by recovery, and by the door.
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@
 //! *delayed* until its next attempt, *dead* after its last, or *done*; it leaves when it is forgotten. Time comes in as an
 //! argument.
 //!
-//! Layout: in a folder of its own below the data folder, sled's tree `tasks` maps the name to [`record`]; the tree `about`
+//! Layout: in a folder of its own below the data folder, sled's tree `tasks` maps the name to its `record`; the tree `about`
 //! has the queue's life. Every change is one atomic batch that sled's log has when the call returns, so a process that is
 //! killed loses nothing that was acknowledged. A power cut may cost the last seconds: nothing is synced to the drive, as whoever
 //! puts tasks in knows them from the journal and puts in again what is missing.

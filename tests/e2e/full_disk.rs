@@ -66,7 +66,7 @@ impl SmallDisk {
     fn mount(path: &Path) -> Option<Self> {
         fs::create_dir_all(path).expect("it can be made");
         let mounted =
-            Command::new("mount").args(["-t", "tmpfs", "-o", "size=48m", "tmpfs"]).arg(path).output();
+            Command::new("mount").args(["-t", "tmpfs", "-o", "size=96m", "tmpfs"]).arg(path).output();
         let is_mounted = mounted.is_ok_and(|mounted| mounted.status.success());
         is_mounted.then(|| Self { path: path.to_owned() })
     }

@@ -93,5 +93,5 @@ async fn queue_in_redis_is_told_of_and_its_dead_are_retried() {
     bench.server.kill();
     let (_, stderr) = expect(run(&data, Some(&bench.server.url()), &["stat"]), 1);
     assert!(stderr.contains("ask Redis"), "{stderr}");
-    expect(run(&data, Some("nonsense"), &["stat"]), 1);
+    expect(run(&data, Some("nonsense"), &["stat"]), 2);
 }
