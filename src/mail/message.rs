@@ -11,7 +11,7 @@ use lettre::message::{Mailbox, MultiPart};
 use lettre::{Address, Message};
 
 use super::Mail;
-use super::templates::{Templates, Text, one_line};
+use super::templates::{Templates, Text, name_to_show, one_line};
 
 /// Names of mails become header fields and file names.
 const ID_BYTES_MAX: usize = 128;
@@ -95,7 +95,7 @@ pub fn write(mail: &Mail, sender: &Sender, templates: &Templates) -> Result<Lett
     }
     let to = address_of(&mail.to).ok_or(Unfit::Address)?;
     let Text { subject, plain, html } = templates.render(mail)?;
-    let name = mail.name.as_deref().map(one_line).filter(|name| !name.is_empty());
+    let name = mail.name.as_deref().and_then(name_to_show);
     let subject: String = subject.chars().take(SUBJECT_CHARACTERS_MAX).collect();
     let from = sender.mailbox.clone();
     let message = Message::builder()

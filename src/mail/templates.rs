@@ -212,7 +212,7 @@ fn values(mail: &Mail) -> Value {
     context! {
         kind => mail.kind.word(),
         at => mail.at_ms,
-        name => mail.name.as_deref().and_then(name_to_greet),
+        name => mail.name.as_deref().and_then(name_to_show),
         order => mail.order.as_ref().map(order),
     }
 }
@@ -242,7 +242,9 @@ fn line(line: &Line) -> Value {
     }
 }
 
-fn name_to_greet(name: &str) -> Option<String> {
+/// What somebody says they are called, where it is no more than that: whoever registers a stranger must not choose what we
+/// write to them.
+pub(super) fn name_to_show(name: &str) -> Option<String> {
     let name = one_line(name);
     let lower = name.to_lowercase();
     let is_name = !name.is_empty()

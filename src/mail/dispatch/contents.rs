@@ -71,6 +71,8 @@ fn order(facts: &OrderFacts) -> Order {
     let (placed, standing) = (&*facts.placed, &facts.standing);
     let (canceled, reason) =
         standing.cancelation.as_ref().map(|(why, reason)| (*why, reason.clone())).unzip();
+    // The shop's own words alone: a guest names any address, and must not choose what we write to it.
+    let reason = reason.flatten().filter(|_| canceled == Some(Cancelation::ByAdmin));
     Order {
         id: order_id(facts.id).to_string(),
         number: number(facts.id),
@@ -80,7 +82,7 @@ fn order(facts: &OrderFacts) -> Order {
         total: placed.total.0,
         currency: placed.currency.as_str().into(),
         canceled: canceled.map(|why| cancelation(why).into()),
-        reason: reason.flatten().map(Into::into),
+        reason: reason.map(Into::into),
         payment_status: payment_status(standing.payment).into(),
     }
 }

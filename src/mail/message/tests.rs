@@ -97,6 +97,15 @@ fn nobody_writes_headers_by_their_name() {
 }
 
 #[test]
+fn name_that_advertises_stands_nowhere() {
+    for name in ["Visit www.example.org", "https://example.org/win", "mail x@example.org"] {
+        let letter = written(&welcome("ada@example.net", Some(name))).unwrap();
+        assert_eq!(header(&letter, "To: "), "ada@example.net", "{name:?}");
+        assert!(!String::from_utf8_lossy(&letter.bytes).contains(name), "{name:?}");
+    }
+}
+
+#[test]
 fn domain_travels_in_ascii() {
     let letter = written(&welcome("åsa@exämple.se", None)).unwrap();
     assert_eq!(letter.envelope.to()[0].to_string(), "åsa@xn--exmple-cua.se");
