@@ -264,6 +264,7 @@ mod tests {
             "holdfast mail dead --count 3 --json",
             "holdfast mail retry a b",
             "holdfast mail retry --all --config f",
+            "holdfast mail drop a b",
             "holdfast config show --json --shards 3",
             "holdfast openapi",
             "holdfast completions bash",

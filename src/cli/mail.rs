@@ -40,6 +40,17 @@ pub(super) enum MailCommand {
         #[command(flatten)]
         folder: FolderArgs,
     },
+    /// Gives dead mails up for good.
+    Drop {
+        /// Their names, as `holdfast mail dead` tells them.
+        #[arg(value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
+        ids: Vec<String>,
+        /// All of them.
+        #[arg(long)]
+        all: bool,
+        #[command(flatten)]
+        folder: FolderArgs,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -58,6 +69,7 @@ impl MailCommand {
             Self::Stat { folder, json } => mail::stat(&folder.settings()?, json),
             Self::Dead { count, folder, json } => mail::dead(&folder.settings()?, count, json),
             Self::Retry { ids, all, folder } => mail::retry(&folder.settings()?, (!all).then_some(ids)),
+            Self::Drop { ids, all, folder } => mail::drop_dead(&folder.settings()?, (!all).then_some(ids)),
         }
     }
 }

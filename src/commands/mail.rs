@@ -26,6 +26,9 @@ pub type Slot = OnceLock<DiskQueue>;
 /// Dead mails that one answer tells of.
 pub const DEAD_COUNT_MAX: usize = 1_000;
 
+/// Dead mails that are looked through at once for those to be given up; whoever names one has seen it among the oldest.
+const GIVEN_UP_COUNT_MAX: usize = 10_000;
+
 /// What a queue is asked.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -39,6 +42,11 @@ pub enum Ask {
     },
     /// Another chance for dead mails.
     Retry {
+        /// Which; all when it is none.
+        ids: Option<Vec<String>>,
+    },
+    /// No other chance for dead mails.
+    Drop {
         /// Which; all when it is none.
         ids: Option<Vec<String>>,
     },
@@ -91,16 +99,35 @@ pub fn dead(settings: &Settings, count: usize, as_json: bool) -> Result<(), Fail
 ///
 /// [`Exit::NotFound`] when one of them is not dead, the others are retried all the same; those of [`stat`].
 pub fn retry(settings: &Settings, ids: Option<Vec<String>>) -> Result<(), Failure> {
-    let wanted = ids.as_ref().map(|ids| ids.iter().collect::<BTreeSet<_>>().len());
+    let wanted = count_of(ids.as_deref());
     let retried = ask(settings, &Ask::Retry { ids })?;
-    let count = retried["retried"].as_u64().and_then(|count| usize::try_from(count).ok()).unwrap_or_default();
+    tell(&retried["retried"], wanted, "ready again")
+}
+
+/// Gives dead mails up for good: those of these names, or all. For the journal they are as good as sent.
+///
+/// # Errors
+///
+/// As [`retry`].
+pub fn drop_dead(settings: &Settings, ids: Option<Vec<String>>) -> Result<(), Failure> {
+    let wanted = count_of(ids.as_deref());
+    let dropped = ask(settings, &Ask::Drop { ids })?;
+    tell(&dropped["dropped"], wanted, "given up")
+}
+
+fn count_of(ids: Option<&[String]>) -> Option<usize> {
+    ids.map(|ids| ids.iter().collect::<BTreeSet<_>>().len())
+}
+
+fn tell(count: &Value, wanted: Option<usize>, became: &str) -> Result<(), Failure> {
+    let count = count.as_u64().and_then(|count| usize::try_from(count).ok()).unwrap_or_default();
     match wanted {
         Some(wanted) if count < wanted => {
-            let error = anyhow!("{count} of {wanted} mails are ready again; the others are not dead");
+            let error = anyhow!("{count} of {wanted} mails are {became}; the others are not dead");
             Err(Failure::new(Exit::NotFound, error))
         }
         _ => {
-            println!("mails that are ready again: {count}");
+            println!("mails that are {became}: {count}");
             Ok(())
         }
     }
@@ -116,7 +143,23 @@ pub async fn answer<Q: MailQueue>(queue: &Q, ask: Ask) -> Result<Value, QueueErr
         Ask::Stat => json!(queue.stat().await?),
         Ask::Dead { count } => json!(queue.dead(count.min(DEAD_COUNT_MAX)).await?),
         Ask::Retry { ids } => json!({ "retried": queue.retry(ids.as_deref()).await? }),
+        Ask::Drop { ids } => json!({ "dropped": give_up(queue, ids.as_deref()).await? }),
     })
+}
+
+/// Says of dead mails that they were sent, so that the dispatcher journals it and nobody puts them in again.
+async fn give_up<Q: MailQueue>(queue: &Q, ids: Option<&[String]>) -> Result<usize, QueueError> {
+    let mut count = 0;
+    loop {
+        let dead = queue.dead(GIVEN_UP_COUNT_MAX).await?;
+        let is_wanted = |id: &String| ids.is_none_or(|ids| ids.contains(id));
+        let names: Vec<_> = dead.into_iter().map(|dead| dead.id).filter(is_wanted).collect();
+        queue.sent(&names).await?;
+        count += names.len();
+        if ids.is_some() || names.is_empty() {
+            return Ok(count);
+        }
+    }
 }
 
 fn ask(settings: &Settings, ask: &Ask) -> Result<Value, Failure> {
