@@ -44,6 +44,8 @@ pub struct Snapshot {
     pub connections: u64,
     /// What became of mails that are due.
     pub mails: dispatch::Figures,
+    /// Mails that are due and not known to be sent, however the queue does.
+    pub mails_unsent: u64,
 }
 
 /// Begins to record. What was counted before is lost; a second call does nothing.
@@ -126,7 +128,7 @@ fn set(now: &Snapshot) {
     counter!("holdfast_mails_queued_total").absolute(now.mails.queued);
     counter!("holdfast_mails_settled_total").absolute(now.mails.settled);
     counter!("holdfast_mail_queue_failures_total").absolute(now.mails.failures);
-    gauge!("holdfast_mails_unsent").set(real(now.mails.unsent));
+    gauge!("holdfast_mails_unsent").set(real(now.mails_unsent));
     let Some(stats) = &now.engine else { return };
     gauge!("holdfast_products").set(real(u64::try_from(stats.products).unwrap_or(u64::MAX)));
     counter!("holdfast_journal_records_total").absolute(stats.commits.records);

@@ -31,13 +31,17 @@ impl Text {
     /// next page begins, in a form of the caller's, and `total` how many there are on all pages.
     #[must_use]
     pub fn new(
-        bytes: Vec<u8>,
-        products: Vec<Listed>,
+        mut bytes: Vec<u8>,
+        mut products: Vec<Listed>,
         next: Option<Vec<u8>>,
         total: Option<u64>,
     ) -> Option<Self> {
-        let holes: Vec<usize> =
+        let mut holes: Vec<usize> =
             bytes.iter().enumerate().filter(|(_, byte)| **byte == HOLE).map(|(place, _)| place).collect();
+        // It may be kept for long, and what was written piece by piece has room for nearly as much again.
+        bytes.shrink_to_fit();
+        holes.shrink_to_fit();
+        products.shrink_to_fit();
         // Each product has the sum, and then the figure of each variant.
         let figures: usize = products.iter().map(|product| product.variants.saturating_add(1)).sum();
         (holes.len() == figures).then_some(Self { bytes, holes, products, next, total })
@@ -142,5 +146,27 @@ impl Formatter for Holes {
 impl Serialize for Hole {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_u128(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use holdfast_actors::domain::ProductId;
+
+    use super::*;
+
+    #[test]
+    fn text_weighs_at_least_the_memory_that_it_keeps() {
+        for length in [0, 1_000, 70_000] {
+            let bytes = with_holes(&("a".repeat(length), [Hole, Hole, Hole]));
+            let listed = Listed { id: ProductId(1), version: 1, variants: 2 };
+            let mut products = Vec::with_capacity(200);
+            products.push(listed);
+            let text = Text::new(bytes, products, None, None).expect("three holes");
+            let kept = text.bytes.capacity()
+                + text.holes.capacity() * size_of::<usize>()
+                + text.products.capacity() * size_of::<Listed>();
+            assert!(usize::try_from(text.weight()).is_ok_and(|weight| weight >= kept), "{length}: {kept}");
+        }
     }
 }

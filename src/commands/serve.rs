@@ -145,8 +145,9 @@ fn share(settings: &Settings, secrets: &Secrets) -> Result<Shared, Failure> {
 /// Where lists are kept, unless they are not to be. Health tells of Redis wherever there is one.
 fn listing_cache(settings: &Settings, health: &HealthSource) -> Result<Option<ListingCache>, Failure> {
     let Some(url) = &settings.redis_url else {
-        let kept = || ListingCache::in_process(settings.listing_cache_bytes);
-        return Ok(settings.listing_cache.then(kept));
+        // A cache of no bytes would keep nothing and call everything a miss.
+        let is_kept = settings.listing_cache && settings.listing_cache_bytes > 0;
+        return Ok(is_kept.then(|| ListingCache::in_process(settings.listing_cache_bytes)));
     };
     let link = Link::open("listing_cache", url, Times::CACHE).context("open the listing cache")?;
     let told = link.clone();

@@ -42,11 +42,14 @@ pub(super) async fn read(
     allow: web::Data<MetricsAllow>,
 ) -> Result<HttpResponse, Problem> {
     expect_allowed(&request, &allow.0)?;
+    let engine = engine.get();
     let now = Snapshot {
-        engine: engine.get().map(holdfast_actors::Engine::stats),
+        engine: engine.map(holdfast_actors::Engine::stats),
         is_ready: health.readiness() == Readiness::Ready,
         connections: connection::watched(),
         mails: dispatched.read(),
+        // Asked of the engine and not of the dispatcher, who has nothing to tell while it waits for its queue.
+        mails_unsent: engine.map_or(0, |engine| u64::try_from(engine.unsent_count()).unwrap_or(u64::MAX)),
     };
     // It reads what the kernel knows of the process, open files one by one: not on a thread that sells.
     let text = web::block(move || metering::render(&now)).await;

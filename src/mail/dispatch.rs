@@ -51,7 +51,6 @@ pub struct Counters {
     queued: AtomicU64,
     settled: AtomicU64,
     failures: AtomicU64,
-    unsent: AtomicU64,
 }
 
 /// The same at one moment.
@@ -63,8 +62,6 @@ pub struct Figures {
     pub settled: u64,
     /// Times that the queue failed.
     pub failures: u64,
-    /// Mails that are due and not known to be sent; looked at once a second.
-    pub unsent: u64,
 }
 
 impl Counters {
@@ -72,8 +69,8 @@ impl Counters {
     #[must_use]
     pub fn read(&self) -> Figures {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let Self { queued, settled, failures, unsent } = self;
-        Figures { queued: of(queued), settled: of(settled), failures: of(failures), unsent: of(unsent) }
+        let Self { queued, settled, failures } = self;
+        Figures { queued: of(queued), settled: of(settled), failures: of(failures) }
     }
 }
 
@@ -169,7 +166,6 @@ impl<Q: MailQueue> Dispatcher<Q> {
     async fn feed_for_a_while(&self) -> Result<(), Stopped> {
         let mut look = pin!(sleep(LIFE_EVERY));
         loop {
-            self.counters.unsent.store(count(self.engine.unsent_count()), Ordering::Relaxed);
             let unsent = tokio::select! {
                 biased;
                 () = &mut look => return Ok(()),

@@ -6,6 +6,9 @@ use ::redis::{ErrorKind, RedisError, ServerErrorKind};
 
 use super::breaker::Weight;
 
+/// An error's text may be the server's own, and as long as that likes.
+const CAUSE_CHARACTERS_MAX: usize = 200;
+
 /// Codes are short words; what is longer is none, and a stranger's text is not shown.
 const CODE_CHARACTERS_MAX: usize = 24;
 
@@ -77,12 +80,12 @@ impl Failure {
         }
     }
 
-    /// For the log: with every cause. The crate keeps passwords out of its errors.
+    /// For the log: with every cause, on one line. The crate keeps passwords out of its errors.
     pub(super) fn chain(&self) -> String {
         let mut chain = self.to_string();
         let mut next = std::error::Error::source(self);
         while let Some(error) = next {
-            let said = error.to_string();
+            let said = on_one_line(&error.to_string());
             // The crate's errors say what their source says.
             if !chain.ends_with(&said) {
                 chain = format!("{chain}: {said}");
@@ -91,6 +94,13 @@ impl Failure {
         }
         chain
     }
+}
+
+/// The crate's errors have several lines, and those of a server may have any: none of them may look like a line of
+/// the log.
+fn on_one_line(said: &str) -> String {
+    let plain = said.trim().chars().map(|it| if it.is_control() { ' ' } else { it });
+    plain.take(CAUSE_CHARACTERS_MAX).collect()
 }
 
 /// `OOM`, `NOPERM`, `LOADING`, …: states of the server, which the next call meets as well. Others are about one
@@ -144,6 +154,20 @@ mod tests {
             assert_eq!(failure.told(), format!("it answers with an error{told}"), "{line}");
             assert_eq!(failure.outcome(), "refused");
         }
+    }
+
+    #[test]
+    fn whatever_redis_says_the_log_has_one_short_line() {
+        let forged =
+            refusal("-ERR no\n2026-11-21T00:00:00Z ERROR holdfast: \u{1b}[31mforged\u{9b}\r\n").chain();
+        assert!(forged.contains("no 2026-11-21"), "{forged}");
+        assert!(!forged.contains(char::is_control), "{forged}");
+        let long = refusal(&format!("-ERR {}\r\n", "a".repeat(70_000))).chain();
+        assert!(long.len() < 300, "{}", long.len());
+        let rubbish = ::redis::parse_redis_value(b"*x\r\n").expect_err("it is no RESP");
+        let rubbish = Failure::of(rubbish).chain();
+        assert!(rubbish.starts_with("it answers what is no answer: "), "{rubbish}");
+        assert!(!rubbish.contains(char::is_control), "{rubbish}");
     }
 
     #[test]

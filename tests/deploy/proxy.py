@@ -85,6 +85,13 @@ def requests_pass(nginx, shop):
     check(patched.status == 200, f"the ETag holds: {patched.body}")
 
 
+def probes_need_no_host(nginx):
+    """Load balancers look with HTTP/1.0, which has no `Host`."""
+    for request in (b"GET /health/live HTTP/1.0\r\n\r\n", b"GET /health/live HTTP/1.0\r\nHost: a:1\r\n\r\n"):
+        answer = raw(nginx.port, request, is_over=False)
+        check(b" 200 " in answer.split(b"\r\n")[0], f"{request}: {answer}")
+
+
 def bodies_are_bounded(nginx, shop):
     lines = b'{"mode":"independent","operations":[]' + b" " * (1024 * 1024) + b"}"
     headers = shop.headers | {"X-Request-Id": "a-large-batch"}
@@ -98,11 +105,12 @@ def bodies_are_bounded(nginx, shop):
     check(fits.status == 400, f"64 KiB get there: {fits.status} {fits.body}")
 
 
-def raw(port, request):
-    """The status of what comes back for these bytes."""
+def raw(port, request, is_over=True):
+    """What comes back for these bytes; `is_over` says by hanging up that there are no more."""
     with socket.create_connection(("127.0.0.1", port), WAIT_SECONDS_MAX) as connection:
         connection.sendall(request)
-        connection.shutdown(socket.SHUT_WR)
+        if is_over:
+            connection.shutdown(socket.SHUT_WR)
         answer = b""
         while part := connection.recv(65536):
             answer += part
@@ -120,7 +128,9 @@ def what_nginx_says_is_a_problem(nginx):
     # Between nginx' bound and the server's: the server says it.
     ask(port, "GET", "/" + "a" * 10_000).problem(414, "malformed_request")
     two_hosts = b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"
-    for garbage in (b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", two_hosts, b"GET\r\n\r\n"):
+    coded = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n"
+    later = b"GET / HTTP/9.9\r\nHost: a\r\n\r\n"
+    for garbage in (b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", two_hosts, b"GET\r\n\r\n", coded, later):
         answer = raw(port, garbage)
         check(b"500" not in answer.split(b"\r\n")[0] and b'"code":"malformed_request"' in answer, f"{garbage}: {answer}")
 
@@ -316,6 +326,8 @@ def tls(folder, server):
         check(answer.status == 200 and "Secure" in answer.headers["Set-Cookie"], f"{answer.status} {answer.headers}")
         answer = ask(nginx.port, "GET", "/api/v1/cart", headers={"X-Forwarded-Proto": "https"})
         check("Secure" not in answer.headers["Set-Cookie"], "a client says that this is TLS, and it is not")
+        plainly = raw(nginx.tls_port, b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        check(b'"code":"malformed_request"' in plainly, f"a client that does not speak TLS: {plainly}")
     finally:
         nginx.stop()
 
@@ -335,6 +347,7 @@ def all_of_it(holdfast, loadtest_binary, folder, say):
         shop = Shop(nginx.port)
         requests_pass(nginx, shop)
         say("nginx: health, purchases, retries and ETags pass, under one request id")
+        probes_need_no_host(nginx)
         bodies_are_bounded(nginx, shop)
         say("nginx: bodies are bounded as the server bounds them")
         what_nginx_says_is_a_problem(nginx)

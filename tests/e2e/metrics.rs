@@ -1,6 +1,9 @@
 //! The metrics: who may read them, and that they tell what happened.
 
+use serde_json::json;
+
 use crate::client::Client;
+use crate::redis_server::free_port;
 use crate::server::{Folder, Server};
 use crate::shop::Shop;
 use crate::tokens;
@@ -56,6 +59,22 @@ async fn metrics_tell_what_the_shop_did() {
         assert!(after.contains(&format!("# TYPE {name} ")), "{name} has a type");
         assert!(after.contains(&format!("# HELP {name} ")), "{name} is explained");
     }
+}
+
+/// The figure that tells of an outage of the queue must not be the queue's.
+#[tokio::test]
+async fn mails_that_are_due_are_told_while_their_queue_was_never_there() {
+    let folder = Folder::new();
+    let mut serve = folder.serve();
+    serve.env("REDIS_URL", format!("redis://127.0.0.1:{}", free_port()));
+    let server = Server::start(serve);
+    let client = Client::of(&server);
+    let before = value(&read(&client).await, "holdfast_mails_unsent ");
+    let body = json!({ "email": "ada@example.com", "password": "a long way to go" });
+    client.post("/auth/register", &body).send().await.expect(201);
+    let after = read(&client).await;
+    assert_eq!(value(&after, "holdfast_mails_unsent "), before + 1.0, "{after}");
+    assert_eq!(value(&after, "holdfast_mails_queued_total "), 0.0);
 }
 
 #[tokio::test]
