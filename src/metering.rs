@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use holdfast_actors::engine::Stats;
-use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use metrics_process::Collector;
 use tokio::time::{MissedTickBehavior, interval};
@@ -118,6 +118,10 @@ fn describe() {
     );
     describe_counter!("holdfast_mail_queue_failures_total", Unit::Count, "Times that the mail queue failed.");
     describe_gauge!("holdfast_mails_unsent", "Mails that are due and not known to be sent.");
+    describe_counter!("holdfast_mail_sent_total", Unit::Count, "Mails that this server's worker sent.");
+    describe_counter!("holdfast_mail_failed_total", Unit::Count, "Attempts at a mail that failed.");
+    describe_counter!("holdfast_mail_dead_total", Unit::Count, "Mails that were given up.");
+    describe_histogram!("holdfast_mail_send_seconds", Unit::Seconds, "How long a mail took that was sent.");
     describe_gauge!("holdfast_disk_low", "1 while writes are refused for want of space.");
 }
 

@@ -163,6 +163,16 @@ impl WorkQueue {
         Ok(queue)
     }
 
+    /// Opens one again that failed and was dropped, where the disk has room for it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open`](WorkQueue::open).
+    pub fn open_again(folder: &Folder, name: &str, limits: Limits, now_ms: u64) -> Result<WorkQueue, Error> {
+        opening::expect_room(folder, name)?;
+        WorkQueue::open(folder, name, limits, now_ms)
+    }
+
     /// Whether a data folder has a queue of this name: asked by those who must not create one.
     pub fn exists(folder: &std::path::Path, name: &str) -> bool {
         opening::exists(folder, name)

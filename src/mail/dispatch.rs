@@ -7,6 +7,7 @@
 
 mod contents;
 mod patience;
+mod strangers;
 
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ use tokio::sync::Mutex;
 use tokio::time::sleep;
 
 use self::patience::Patience;
+use self::strangers::Strangers;
 use super::Mail;
 use super::queue::{MailQueue, QueueError};
 
@@ -230,10 +232,19 @@ impl<Q: MailQueue> Dispatcher<Q> {
 
     /// Tells the journal what was sent, and lets the queue forget it then.
     async fn settle(&self) -> Result<Infallible, Stopped> {
+        let mut strangers = Strangers::default();
         loop {
-            let ask = async || Ok(self.queue.sent_ids(BATCH_COUNT_MAX, SENT_WAIT_MAX).await?);
-            let ids = self.insist("ask the mail queue what was sent", ask).await?;
+            // Behind those of strangers are ours.
+            let count_max = strangers.len() + BATCH_COUNT_MAX;
+            let ask = async || Ok(self.queue.sent_ids(count_max, SENT_WAIT_MAX).await?);
+            let sent = self.insist("ask the mail queue what was sent", ask).await?;
+            let is_ours = async |about| self.is_ours(about).await;
+            let ids = strangers.leave_out(sent, is_ours).await?;
             if ids.is_empty() {
+                // With a stranger's among them, the queue does not wait.
+                if strangers.len() > 0 {
+                    sleep(LIFE_EVERY).await;
+                }
                 continue;
             }
             // A name that says nothing is no mail of ours: nobody ever settles it.
@@ -245,6 +256,15 @@ impl<Q: MailQueue> Dispatcher<Q> {
             };
             self.insist("let the mail queue forget what was sent", forget).await?;
         }
+    }
+
+    /// Whether a mail is of this journal.
+    async fn is_ours(&self, about: About) -> Result<bool, Stopped> {
+        if self.engine.is_unsent(about) {
+            return Ok(true);
+        }
+        let look = async || self.engine.has_subject(about).await.map_err(Trouble::of_engine);
+        self.insist("look for what a mail is about", look).await
     }
 
     async fn settle_in_journal(&self, sent: &[About]) -> Result<(), Stopped> {

@@ -118,14 +118,14 @@ pub async fn run<Q: MailQueue>(queue: Q, desk: Desk, options: Options, stop: imp
         sleep(FINISH_WAIT_MAX).await;
     };
     tokio::select! {
-        () = work(&worker) => {}
+        () = work(&worker) => worker.desk.post.close().await,
         () = keep_in_touch(&worker) => unreachable!("it has no end"),
+        // Without a farewell to the mail server: the time is over.
         () = stopped => {
             let mails = worker.in_hand.borrow().len();
             tracing::warn!(mails, "stopping without having finished: another worker will");
         }
     }
-    worker.desk.post.close().await;
 }
 
 struct Worker<Q> {

@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::buyers::Buyers;
 use crate::server::{Folder, Server};
 use crate::shop::Shop;
+use crate::smtp::{SmtpServer, Way};
 
 #[tokio::test]
 async fn low_disk_refuses_writes_and_serves_reads() {
@@ -134,7 +135,36 @@ async fn full_disk_stops_the_server_and_loses_nothing_that_was_answered() {
     folder.run(&["journal", "verify"]).expect_code(0);
 }
 
-/// The same where nobody may mount: the kernel refuses to let a file grow beyond a limit.
+/// sled takes nothing any more once its disk was full: the queue has to be opened anew, and mails go out without a restart.
+#[tokio::test]
+async fn mail_queue_works_again_when_a_full_disk_has_room() {
+    let folder = Folder::new();
+    let Some(disk) = SmallDisk::mount(&folder.data()) else {
+        eprintln!("\n!!! SKIPPED: mounting a small disk needs root !!!\n");
+        return;
+    };
+    folder.move_in();
+    let mut smtp = SmtpServer::start(Way::Plain);
+    smtp.close();
+    let mut serve = folder.serve();
+    serve.env("SMTP_URL", smtp.url("")).env("HOLDFAST_MAIL_RETRY_FIRST_MS", "500");
+    let server = Server::start(serve);
+    let shop = Shop::of(&server);
+    let body = json!({ "email": "ada@example.test", "password": "correct horse battery" });
+    shop.client.post("/auth/register", &body).send().await.expect(201);
+    server.wait_for_stderr("mail not sent");
+    disk.fill_but(0);
+    // Each attempt is noted, until that cannot be.
+    server.wait_for_stderr("no mail is sent while the mail queue does not work");
+    disk.make_room();
+    smtp.open();
+    assert_eq!(smtp.wait_taken(1)[0].to, ["ada@example.test"]);
+    let said = server.terminate().expect_code(0).stderr;
+    assert!(!said.contains("is damaged"), "{said}");
+    assert_eq!(smtp.taken().len(), 1);
+}
+
+/// A full disk where nobody may mount one: the kernel refuses to let a file grow beyond a limit.
 #[tokio::test]
 async fn file_that_may_not_grow_stops_the_server_and_loses_nothing_that_was_answered() {
     let folder = Folder::new();

@@ -72,6 +72,8 @@ mod listing_outages;
 mod metrics;
 mod redis_link;
 
+mod mail_cli;
+mod mail_serve;
 mod mail_server;
 mod worker;
 mod worker_faults;

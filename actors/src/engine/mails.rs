@@ -56,6 +56,22 @@ impl Engine {
         self.inner.directory.unsents().contains(about)
     }
 
+    /// Whether this journal has what a mail is about, settled or not.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Overloaded`], [`Failure::Stopped`].
+    pub async fn has_subject(&self, about: About) -> Result<bool, Failure> {
+        match about {
+            About::Registered(id) => Ok(self.account(id).await?.is_some()),
+            About::Confirmed(id) | About::Canceled(id) | About::Expired(id) => {
+                let partition = self.inner.slots.partition(id.0);
+                let look = self.look_at_partition(partition, move |books| books.orders.get(id).is_some());
+                Ok(look.await?)
+            }
+        }
+    }
+
     /// How many mails are due and not settled.
     #[must_use]
     pub fn unsent_count(&self) -> usize {

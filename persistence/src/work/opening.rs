@@ -31,6 +31,9 @@ const CACHE_BYTES: u64 = 4 * 1024 * 1024;
 /// Large enough that a leaf of ordinary tasks stays in the log, small enough for a queue that is mostly empty.
 const SEGMENT_BYTES: usize = 2 * 1024 * 1024;
 
+/// What a store that failed must find before it is opened again: some segments.
+const ROOM_BYTES: u64 = 16 * 1024 * 1024;
+
 /// Folders of damaged stores that are tried as names before giving up.
 const ASIDE_MAX: u32 = 1000;
 
@@ -73,6 +76,16 @@ pub(super) fn open(folder: &Folder, name: &str) -> Result<Opened, Error> {
     opened.map_err(|failure| match failure {
         Failure::Damaged(source) | Failure::Refused(source) => Error::Work { doing: "open", path, source },
     })
+}
+
+/// Refuses where a disk is all but full: sled may panic when it is opened there.
+pub(super) fn expect_room(folder: &Folder, name: &str) -> Result<(), Error> {
+    let error = |source: Cause| Error::Work { doing: "open again", path: folder.path().join(name), source };
+    let disk = rustix::fs::statvfs(folder.path()).map_err(|errno| error(io::Error::from(errno).into()))?;
+    if disk.f_bavail.saturating_mul(disk.f_frsize) < ROOM_BYTES {
+        return Err(error(io::Error::from(ErrorKind::StorageFull).into()));
+    }
+    Ok(())
 }
 
 fn unended(marker: &Path) -> io::Result<u64> {
@@ -124,7 +137,12 @@ impl From<sled::Error> for Failure {
     fn from(error: sled::Error) -> Failure {
         let is_refusal = match &error {
             // What sled itself finds wrong with a file has no number of the operating system.
-            sled::Error::Io(io) => io.raw_os_error().is_some() || crate::opening::is_still_locked(&error),
+            // But of a full disk it makes an error of its own.
+            sled::Error::Io(io) => {
+                io.raw_os_error().is_some()
+                    || matches!(io.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+                    || crate::opening::is_still_locked(&error)
+            }
             _ => false,
         };
         if is_refusal { Failure::Refused(error.into()) } else { Failure::Damaged(error.into()) }

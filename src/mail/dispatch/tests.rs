@@ -385,3 +385,31 @@ async fn unsent_mails_of_another_process_are_put_in_once_and_those_it_sent_are_s
     until_all_is_done(&second, &queue).await;
     at_work.end().await;
 }
+
+/// What one shop's dispatcher forgot of another's mails would be put in again by that one, and sent twice.
+#[actix_web::test]
+async fn mails_of_another_shop_in_the_same_queue_are_left_to_it() {
+    let ((ours, _disk), (theirs, _other_disk), (queue, _place)) = (engine(), engine(), queue());
+    let relay = Relay::new(Some(queue.clone()));
+    let other = AccountId(ADA.0 + 1);
+    register(&theirs, other).await;
+    let at_work = AtWork::begin(&theirs, &relay, Duration::ZERO);
+    let strange = take(&queue).await.id;
+    at_work.end().await;
+    queue.sent(std::slice::from_ref(&strange)).await.expect("the queue works");
+
+    register(&ours, ADA).await;
+    let at_work = AtWork::begin(&ours, &relay, Duration::ZERO);
+    let own = take(&queue).await.id;
+    queue.sent(&[own]).await.expect("the queue works");
+    let look = async || (ours.unsent_count(), queue.stat().await.expect("the queue works").sent);
+    until((0, 1), look).await;
+    at_work.end().await;
+    let left = queue.sent_ids(10, Duration::ZERO).await.expect("the queue works");
+    assert_eq!(left, [strange]);
+
+    let at_work = AtWork::begin(&theirs, &relay, Duration::ZERO);
+    until_all_is_done(&theirs, &queue).await;
+    assert_eq!(at_work.counters.read().queued, 0, "the queue knew it as sent");
+    at_work.end().await;
+}

@@ -1,12 +1,17 @@
 //! Mails as `.eml` files, which every mail program opens.
 
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::Fault;
 use crate::ids;
 use crate::mail::message::Letter;
+
+/// Mails have addresses and orders: they are their owner's alone, as the folder is.
+const FOLDER_MODE: u32 = 0o700;
+const FILE_MODE: u32 = 0o600;
 
 /// A folder of mails.
 #[derive(Debug)]
@@ -37,7 +42,7 @@ fn keep(folder: &Path, letter: &Letter) -> io::Result<()> {
     if path.try_exists()? {
         return Ok(());
     }
-    fs::create_dir_all(folder)?;
+    DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder)?;
     // Whole or not at all, for whoever watches the folder. The name is nobody else's: two workers may be at it.
     let unfinished = folder.join(format!(".{}.{}", letter.id, ids::make().simple()));
     let written = write(&unfinished, &letter.bytes).and_then(|()| fs::rename(&unfinished, &path));
@@ -48,13 +53,15 @@ fn keep(folder: &Path, letter: &Letter) -> io::Result<()> {
 }
 
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create_new(path)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
     use lettre::address::Envelope;
 
@@ -73,7 +80,10 @@ mod tests {
         outbox.keep(&letter("second")).await.unwrap();
         let names: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(names, ["usr_1.welcome.eml"]);
-        assert_eq!(fs::read(folder.join("usr_1.welcome.eml")).unwrap(), b"first");
+        let path = folder.join("usr_1.welcome.eml");
+        assert_eq!(fs::read(&path).unwrap(), b"first");
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&folder), mode(&path)), (FOLDER_MODE, FILE_MODE));
     }
 
     #[tokio::test]

@@ -34,7 +34,10 @@ pub struct DiskQueue {
 
 #[derive(Debug)]
 struct Shared {
-    work: Mutex<WorkQueue>,
+    folder: Folder,
+    /// None after it failed: the next who asks opens it anew. sled takes nothing any more after an error of the disk, even
+    /// where that was only full for a while.
+    work: Mutex<Option<WorkQueue>>,
     /// Something became ready, or will do so at another moment than was thought.
     is_ready: Notify,
     /// Something was sent.
@@ -50,8 +53,9 @@ impl DiskQueue {
     ///
     /// [`QueueError::Store`] when the operating system says no.
     pub fn open(folder: &Folder, claim_after: Duration) -> Result<Self, QueueError> {
-        let work = WorkQueue::open(folder, FOLDER, LIMITS, now_ms())?;
-        let shared = Shared { work: Mutex::new(work), is_ready: Notify::new(), is_sent: Notify::new() };
+        let work = Mutex::new(Some(WorkQueue::open(folder, FOLDER, LIMITS, now_ms())?));
+        let folder = folder.clone();
+        let shared = Shared { folder, work, is_ready: Notify::new(), is_sent: Notify::new() };
         Ok(Self { shared: Arc::new(shared), claim_after })
     }
 
@@ -74,9 +78,17 @@ impl DiskQueue {
         let shared = Arc::clone(&self.shared);
         let used = spawn_blocking(move || {
             let mut work = shared.work.lock().unwrap_or_else(PoisonError::into_inner);
-            use_it(&mut work)
+            let mut open = match work.take() {
+                Some(open) => open,
+                None => WorkQueue::open_again(&shared.folder, FOLDER, LIMITS, now_ms())?,
+            };
+            let used = use_it(&mut open)?;
+            *work = Some(open);
+            Ok(used)
         });
-        Ok(used.await.expect("the store does not panic, and its runtime is this one")?)
+        let used: Result<T, persistence::Error> =
+            used.await.expect("the store does not panic, and its runtime is this one");
+        Ok(used?)
     }
 
     /// What is to be had now; when there is nothing, the moment to look again.
