@@ -47,6 +47,7 @@ impl Queue {
         let claim_after = Duration::from_millis(settings.mail_claim_after_ms);
         Ok(match &settings.redis_url {
             Some(url) => {
+                DiskQueue::remove(folder).context("remove the mail queue on disk")?;
                 let name = format!("server-{}", crate::ids::make());
                 let queue = RedisQueue::new(url.expose_secret(), &name, claim_after);
                 Self::Redis(queue.context("open the mail queue")?)

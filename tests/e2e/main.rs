@@ -7,6 +7,8 @@ mod server;
 
 mod buyers;
 mod client;
+mod gate;
+mod mailbox;
 mod people;
 mod person;
 mod raw;
@@ -77,3 +79,8 @@ mod mail_serve;
 mod mail_server;
 mod worker;
 mod worker_faults;
+
+mod mails;
+
+mod mail_kills;
+mod mail_restarts;

@@ -10,6 +10,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{fs, io};
 
 use holdfast_actors::persistence::work::{After, Limits, Taken};
 use holdfast_actors::persistence::{self, Folder, WorkQueue};
@@ -22,6 +23,9 @@ use crate::mail::Mail;
 
 /// The queue's folder below the data folder.
 const FOLDER: &str = "mails";
+
+/// What it is called while it is removed.
+const LEFTOVER: &str = "mails.removed";
 
 const LIMITS: Limits = Limits { attempts_max: ATTEMPTS_MAX, never_back: NEVER_BACK };
 
@@ -63,6 +67,25 @@ impl DiskQueue {
     #[must_use]
     pub fn exists(data_dir: &Path) -> bool {
         WorkQueue::exists(data_dir, FOLDER)
+    }
+
+    /// Removes the queue of a data folder whose mails are in another queue from now on: the other sends them, and this one
+    /// would send them again if it was ever opened again. Whatever is in it and unsent is in the journal.
+    ///
+    /// # Errors
+    ///
+    /// The operating system says no.
+    pub fn remove(folder: &Folder) -> io::Result<()> {
+        let data_dir = folder.path();
+        // Under another name first: half a queue must never be found under its own.
+        let (queue, leftover) = (data_dir.join(FOLDER), data_dir.join(LEFTOVER));
+        let unless_missing = |done: io::Result<()>| match done {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            done => done,
+        };
+        unless_missing(fs::remove_dir_all(&leftover))?;
+        unless_missing(fs::rename(queue, &leftover))?;
+        unless_missing(fs::remove_dir_all(&leftover))
     }
 
     /// The same queue for a worker that may hold a mail for another time.

@@ -32,6 +32,7 @@ use self::connections::Connections;
 use self::scripts::{KEYS, Scripts};
 use super::{ATTEMPTS_MAX, Dead, Delivery, MailQueue, NEVER_BACK, Next, QueueError, Stat, UNREADABLE};
 use crate::mail::Mail;
+use crate::mail::dispatch::GRACE;
 
 const STREAM: &str = KEYS[0];
 const DEAD: &str = KEYS[3];
@@ -46,6 +47,13 @@ const BLOCK_MAX: Duration = Duration::from_secs(10);
 
 /// When a consumer that has nothing is taken for a worker that is no more.
 const CONSUMER_IDLE_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// For so long after it failed or was opened, nothing is taken over, unless it may be sooner anyway. While Redis is away every
+/// mail in hand grows old, sent or not: whoever sent one and could not say so needs a moment to say it first.
+const SETTLE: Duration = GRACE;
+
+/// A time after which no mail is another's.
+const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// The queue in Redis. Clones are the same queue and the same consumer.
 #[derive(Clone, Debug)]
@@ -95,11 +103,16 @@ impl RedisQueue {
 
     /// What is to be had now; the time after which there may be more without anybody's doing, and the last entry there is.
     async fn take_now(&self, count: usize) -> Result<(Vec<Delivery>, Option<Duration>, String), QueueError> {
+        let unsettled = SETTLE.min(self.claim_after).saturating_sub(self.shared.connections.sound_for());
+        let claim_after = if unsettled.is_zero() { self.claim_after } else { NEVER };
         let mut call = self.shared.scripts.take.call();
-        call.arg(&self.shared.consumer).arg(count).arg(ms_of(self.claim_after));
+        call.arg(&self.shared.consumer).arg(count).arg(ms_of(claim_after));
         call.arg(ATTEMPTS_MAX).arg(NEVER_BACK).arg(PORTION);
         let (given, wait_ms, last): (Vec<Given>, i64, String) = self.shared.connections.run(&call).await?;
         let mut wait = u64::try_from(wait_ms).ok().map(Duration::from_millis);
+        if !unsettled.is_zero() {
+            wait = Some(wait.map_or(unsettled, |wait| wait.min(unsettled)));
+        }
         let mut deliveries = Vec::with_capacity(given.len());
         for (id, token, attempt, json) in given {
             match serde_json::from_slice::<Mail>(&json) {

@@ -6,7 +6,7 @@
 
 use std::io;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ::redis::aio::MultiplexedConnection;
 use ::redis::{
@@ -28,11 +28,25 @@ const IDLE_MAX: usize = 8;
 pub(super) struct Connections {
     client: Client,
     idle: Mutex<Vec<MultiplexedConnection>>,
+    sound_since: Mutex<Instant>,
 }
 
 impl Connections {
     pub(super) fn new(url: &str) -> Result<Self, QueueError> {
-        Ok(Self { client: Client::open(url)?, idle: Mutex::default() })
+        Ok(Self {
+            client: Client::open(url)?,
+            idle: Mutex::default(),
+            sound_since: Mutex::new(Instant::now()),
+        })
+    }
+
+    /// For how long nothing has failed; since they were made, if nothing ever has.
+    pub(super) fn sound_for(&self) -> Duration {
+        self.sound_since.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+
+    fn note_failure(&self) {
+        *self.sound_since.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
     /// Runs a script.
@@ -80,7 +94,10 @@ impl Connections {
             if let Some(idle) = idle {
                 match self.once(idle, &ask).await {
                     // The others are as old, and closed as well.
-                    Err(error) if error.is_unrecoverable_error() => self.idle().clear(),
+                    Err(error) if error.is_unrecoverable_error() => {
+                        self.note_failure();
+                        self.idle().clear();
+                    }
                     answered => return answered,
                 }
             }
@@ -91,7 +108,10 @@ impl Connections {
             let sentence = format!("no answer within {wait_max:?}");
             Err(RedisError::from(io::Error::new(io::ErrorKind::TimedOut, sentence)))
         });
-        Ok(answered?)
+        answered.map_err(|error| {
+            self.note_failure();
+            error.into()
+        })
     }
 
     async fn once<T>(
