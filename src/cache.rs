@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 
 use holdfast_actors::Failure;
 use metrics::{counter, histogram};
-use moka::future::Cache;
+use moka::future::{Cache, CacheBuilder};
 use moka::policy::EvictionPolicy;
 
 use self::figures::{LOAD_SECONDS, LOADS, REQUESTS};
@@ -65,28 +65,15 @@ impl ListingCache {
     /// In this process alone, with so much memory.
     #[must_use]
     pub fn in_process(bytes_max: u64) -> Self {
-        let near = Cache::builder()
-            .weigher(|_: &Key, text: &Arc<Text>| text.weight())
-            .max_capacity(bytes_max)
-            // Not the default, which keeps what was popular: pages of old generations were, and nobody asks for them.
-            .eviction_policy(EvictionPolicy::lru())
-            .time_to_idle(IDLE_MAX)
-            .build();
         figures::describe();
-        Self { near, shelf: None }
+        Self { near: near(bytes_max).time_to_idle(IDLE_MAX).build(), shelf: None }
     }
 
     /// In Redis.
     #[must_use]
     pub fn in_redis(place: Place) -> Self {
-        let near = Cache::builder()
-            .weigher(|_: &Key, text: &Arc<Text>| text.weight())
-            .max_capacity(NEAR_BYTES_MAX)
-            .eviction_policy(EvictionPolicy::lru())
-            .time_to_live(NEAR_LIFE)
-            .build();
         figures::describe();
-        Self { near, shelf: Some(Shelf::new(place)) }
+        Self { near: near(NEAR_BYTES_MAX).time_to_live(NEAR_LIFE).build(), shelf: Some(Shelf::new(place)) }
     }
 
     /// The text of a key, and where it came from; `load` makes it where nobody has it. Of equal requests at once one loads;
@@ -148,6 +135,14 @@ impl Verdict {
     pub fn count(self, list: &'static str) {
         counter!(REQUESTS, "list" => list, "result" => self.as_str()).increment(1);
     }
+}
+
+fn near(bytes_max: u64) -> CacheBuilder<Key, Arc<Text>, Cache<Key, Arc<Text>>> {
+    Cache::builder()
+        .weigher(|_: &Key, text: &Arc<Text>| text.weight())
+        .max_capacity(bytes_max)
+        // Not the default, which keeps what was popular: pages of old generations were, and nobody asks for them.
+        .eviction_policy(EvictionPolicy::lru())
 }
 
 async fn timed(load: impl Future<Output = Result<Text, Failure>>) -> Result<Text, Failure> {

@@ -30,27 +30,21 @@ pub(super) enum MailCommand {
         json: bool,
     },
     /// Gives dead mails all their attempts again.
-    Retry {
-        /// Their names, as `holdfast mail dead` tells them.
-        #[arg(value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
-        ids: Vec<String>,
-        /// All of them.
-        #[arg(long)]
-        all: bool,
-        #[command(flatten)]
-        folder: FolderArgs,
-    },
+    Retry(DeadArgs),
     /// Gives dead mails up for good.
-    Drop {
-        /// Their names, as `holdfast mail dead` tells them.
-        #[arg(value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
-        ids: Vec<String>,
-        /// All of them.
-        #[arg(long)]
-        all: bool,
-        #[command(flatten)]
-        folder: FolderArgs,
-    },
+    Drop(DeadArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DeadArgs {
+    /// Their names, as `holdfast mail dead` tells them.
+    #[arg(value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
+    ids: Vec<String>,
+    /// All of them.
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    folder: FolderArgs,
 }
 
 #[derive(Debug, Args)]
@@ -68,9 +62,23 @@ impl MailCommand {
         match self {
             Self::Stat { folder, json } => mail::stat(&folder.settings()?, json),
             Self::Dead { count, folder, json } => mail::dead(&folder.settings()?, count, json),
-            Self::Retry { ids, all, folder } => mail::retry(&folder.settings()?, (!all).then_some(ids)),
-            Self::Drop { ids, all, folder } => mail::drop_dead(&folder.settings()?, (!all).then_some(ids)),
+            Self::Retry(dead) => {
+                let (settings, ids) = dead.wanted()?;
+                mail::retry(&settings, ids)
+            }
+            Self::Drop(dead) => {
+                let (settings, ids) = dead.wanted()?;
+                mail::drop_dead(&settings, ids)
+            }
         }
+    }
+}
+
+impl DeadArgs {
+    /// Where, and which: all when there are no names.
+    fn wanted(self) -> Result<(Settings, Option<Vec<String>>), Failure> {
+        let Self { ids, all, folder } = self;
+        Ok((folder.settings()?, (!all).then_some(ids)))
     }
 }
 
