@@ -37,6 +37,8 @@ use self::breaker::{BackOff, Breaker, Jitter, Weight};
 use self::failure::Failure;
 use self::figures::Figures;
 
+pub(crate) use self::failure::chain;
+
 /// A request that asks Redis several times waits several times; this leaves room for three within 100 ms.
 const ANSWER_WAIT_MAX: Duration = Duration::from_millis(25);
 
@@ -323,7 +325,7 @@ impl Shared {
 
     fn tell_down(&self, failure: &Failure) {
         let address = self.client.get_connection_info().addr();
-        tracing::warn!(link = self.name, %address, "redis is down, going on without it: {}", failure.chain());
+        tracing::warn!(link = self.name, %address, "redis is down, going on without it: {}", chain(failure));
     }
 }
 

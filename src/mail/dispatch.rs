@@ -14,7 +14,6 @@ mod tests;
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
-use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,6 +29,7 @@ use self::patience::Patience;
 use self::strangers::Strangers;
 use super::Mail;
 use super::queue::{MailQueue, QueueError};
+use crate::redis::chain;
 
 /// How long workers in other processes have to say again what they sent, when the queue may have lost it. They look for that
 /// once a second.
@@ -307,7 +307,7 @@ struct InTrouble<'a>(&'a Cell<usize>);
 impl<'a> InTrouble<'a> {
     fn begin(troubles: &'a Cell<usize>, what: &str, error: &QueueError) -> Self {
         if troubles.replace(troubles.get() + 1) == 0 {
-            tracing::error!("{what}: {}; tried again until it works, no mail is lost", Chain(error));
+            tracing::error!("{what}: {}; tried again until it works, no mail is lost", chain(error));
         }
         Self(troubles)
     }
@@ -322,21 +322,6 @@ impl<'a> InTrouble<'a> {
 impl Drop for InTrouble<'_> {
     fn drop(&mut self) {
         self.0.set(self.0.get() - 1);
-    }
-}
-
-/// An error with everything behind it.
-struct Chain<'a>(&'a QueueError);
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}", self.0)?;
-        let mut source = std::error::Error::source(self.0);
-        while let Some(cause) = source {
-            write!(out, ": {cause}")?;
-            source = cause.source();
-        }
-        Ok(())
     }
 }
 

@@ -28,6 +28,7 @@ use super::post::{Fault, Post};
 use super::queue::{ATTEMPTS_MAX, Delivery, MailQueue, Next, QueueError};
 use super::templates::Templates;
 use crate::config::Settings;
+use crate::redis::chain;
 
 /// How long one look into the queue waits for a mail; also, how late a stop may be heard.
 const TAKE_WAIT_MAX: Duration = Duration::from_secs(1);
@@ -225,8 +226,7 @@ async fn keep_in_touch<Q: MailQueue>(worker: &Worker<Q>) {
             Some(error) => {
                 standing.is_current.set(false);
                 if failures == 0 {
-                    let error = anyhow::Error::from(error);
-                    tracing::warn!("no mail is sent while the mail queue does not work: {error:#}");
+                    tracing::warn!("no mail is sent while the mail queue does not work: {}", chain(&error));
                 }
                 failures += 1;
                 sleep(retry::backoff(failures)).await;
@@ -326,13 +326,7 @@ async fn fail<Q: MailQueue>(worker: &Worker<Q>, delivery: &Delivery, fault: Faul
     metrics::counter!("holdfast_mail_failed_total").increment(1);
     match next {
         Next::Again(wait) => {
-            tracing::warn!(
-                mail = id,
-                ?kind,
-                attempt,
-                again_in_ms = wait.as_millis(),
-                "mail not sent: {said}"
-            );
+            tracing::warn!(mail = id, kind, attempt, again_in_ms = wait.as_millis(), "mail not sent: {said}");
         }
         Next::Dead => {
             metrics::counter!("holdfast_mail_dead_total").increment(1);

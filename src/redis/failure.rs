@@ -79,21 +79,21 @@ impl Failure {
             _ => self.to_string(),
         }
     }
+}
 
-    /// For the log: with every cause, on one line. The crate keeps passwords out of its errors.
-    pub(super) fn chain(&self) -> String {
-        let mut chain = self.to_string();
-        let mut next = std::error::Error::source(self);
-        while let Some(error) = next {
-            let said = on_one_line(&error.to_string());
-            // The crate's errors say what their source says.
-            if !chain.ends_with(&said) {
-                chain = format!("{chain}: {said}");
-            }
-            next = error.source();
+/// An error for the log: with every cause, on one line. The crate keeps passwords out of its errors.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut chain = on_one_line(&error.to_string());
+    let mut next = error.source();
+    while let Some(error) = next {
+        let said = on_one_line(&error.to_string());
+        // The crate's errors say what their source says.
+        if !chain.ends_with(&said) {
+            chain = format!("{chain}: {said}");
         }
-        chain
+        next = error.source();
     }
+    chain
 }
 
 /// The crate's errors have several lines, and those of a server may have any: none of them may look like a line of
@@ -159,13 +159,13 @@ mod tests {
     #[test]
     fn whatever_redis_says_the_log_has_one_short_line() {
         let forged =
-            refusal("-ERR no\n2026-11-21T00:00:00Z ERROR holdfast: \u{1b}[31mforged\u{9b}\r\n").chain();
+            chain(&refusal("-ERR no\n2026-11-21T00:00:00Z ERROR holdfast: \u{1b}[31mforged\u{9b}\r\n"));
         assert!(forged.contains("no 2026-11-21"), "{forged}");
         assert!(!forged.contains(char::is_control), "{forged}");
-        let long = refusal(&format!("-ERR {}\r\n", "a".repeat(70_000))).chain();
+        let long = chain(&refusal(&format!("-ERR {}\r\n", "a".repeat(70_000))));
         assert!(long.len() < 300, "{}", long.len());
         let rubbish = ::redis::parse_redis_value(b"*x\r\n").expect_err("it is no RESP");
-        let rubbish = Failure::of(rubbish).chain();
+        let rubbish = chain(&Failure::of(rubbish));
         assert!(rubbish.starts_with("it answers what is no answer: "), "{rubbish}");
         assert!(!rubbish.contains(char::is_control), "{rubbish}");
     }
@@ -174,7 +174,7 @@ mod tests {
     fn log_has_every_cause_once() {
         let closed = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
         let failure = Failure::of(RedisError::from(closed));
-        assert_eq!(failure.chain(), "the connection is lost: connection reset");
+        assert_eq!(chain(&failure), "the connection is lost: connection reset");
         assert_eq!((failure.weight(), failure.outcome()), (Weight::Broken, "lost"));
         assert_eq!(failure.told(), "the connection is lost");
     }

@@ -1,6 +1,7 @@
 //! The dispatcher between a real engine and a real queue on disk, which fails, forgets and answers late as a test says.
 
 use std::cell::RefCell;
+use std::fmt;
 use std::rc::Rc;
 
 use holdfast_actors::domain::account::{self, Account, Tier};
