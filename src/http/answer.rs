@@ -50,6 +50,18 @@ pub fn written<T>(mut response: HttpResponse, answer: &Answer<T>) -> HttpRespons
     response
 }
 
+/// The answer to a write that leaves nothing to show. `product` helps to name the skus of short lines.
+pub fn gone<T>(
+    done: Result<Answer<T>, Failure>,
+    engine: &Engine,
+    product: Option<ProductId>,
+) -> HttpResponse {
+    match done {
+        Ok(answer) => written(HttpResponse::NoContent().finish(), &answer),
+        Err(failure) => refused(failure, engine, product),
+    }
+}
+
 /// Adds the path of what was made.
 pub fn located(mut response: HttpResponse, path: &str) -> HttpResponse {
     let path = HeaderValue::from_str(path).expect("an id is plain ASCII");

@@ -152,10 +152,7 @@ pub async fn remove(
 pub async fn clear(request: HttpRequest, engine: Shop, caller: Caller) -> Result<HttpResponse, Problem> {
     let context = context::of_write(&request, &caller, &())?;
     let version = version_wanted(&request, &engine, context.actor.owner()).await;
-    Ok(match engine.cart_clear(&context, context.actor.owner(), version).await {
-        Ok(answer) => answer::written(HttpResponse::NoContent().finish(), &answer),
-        Err(failure) => answer::refused(failure, &engine, None),
-    })
+    Ok(answer::gone(engine.cart_clear(&context, context.actor.owner(), version).await, &engine, None))
 }
 
 /// The version that a change insists on: of several tags in `If-Match` the present one, if it is among them; the change

@@ -205,10 +205,7 @@ pub async fn delete(
     };
     // Of several tags in `If-Match` the present one is insisted on; the turn compares it again.
     let version = answer::version_wanted(&request, engine.category_version(id));
-    Ok(match engine.delete_category(&context, id, version).await {
-        Ok(answer) => answer::written(HttpResponse::NoContent().finish(), &answer),
-        Err(failure) => answer::refused(failure, &engine, None),
-    })
+    Ok(answer::gone(engine.delete_category(&context, id, version).await, &engine, None))
 }
 
 fn shown(status: StatusCode, answer: &Answer<Category>) -> HttpResponse {

@@ -13,7 +13,7 @@ use holdfast_actors::domain::product::{
     Command, Description, NewProduct, NewVariant, Status, VariantDescription,
 };
 use holdfast_actors::domain::{Money, ProductId, Sku};
-use holdfast_actors::{Engine, Failure, ProductFacts};
+use holdfast_actors::{Answer, Engine, Failure, ProductFacts};
 
 use super::caller::{AdminCaller, Caller, is_admin};
 use super::json::Json;
@@ -128,13 +128,7 @@ pub async fn patch(
     } else {
         engine.edit(&context, id, version, move |description| patch.apply(description)).await
     };
-    Ok(match answer {
-        Ok(answer) => {
-            let response = answer::json(StatusCode::OK, &view::Product::of(&answer.value));
-            answer::tagged(answer::written(response, &answer), &tag(&answer.value))
-        }
-        Err(failure) => answer::refused(failure, &engine, Some(id)),
-    })
+    Ok(changed(answer, &engine, id))
 }
 
 /// Takes a product out of the catalogue.
@@ -165,10 +159,18 @@ pub async fn delete(
     };
     // Of several tags in `If-Match` the present one is insisted on; the turn compares it again.
     let version = answer::version_wanted(&request, engine.version(id));
-    Ok(match engine.command(&context, id, Command::Delete { version }).await {
-        Ok(answer) => answer::written(HttpResponse::NoContent().finish(), &answer),
-        Err(failure) => answer::refused(failure, &engine, Some(id)),
-    })
+    Ok(answer::gone(engine.command(&context, id, Command::Delete { version }).await, &engine, Some(id)))
+}
+
+/// The answer to a change of a product: as it is now.
+fn changed(done: Result<Answer<ProductFacts>, Failure>, engine: &Engine, id: ProductId) -> HttpResponse {
+    match done {
+        Ok(answer) => {
+            let response = answer::json(StatusCode::OK, &view::Product::of(&answer.value));
+            answer::tagged(answer::written(response, &answer), &tag(&answer.value))
+        }
+        Err(failure) => answer::refused(failure, engine, Some(id)),
+    }
 }
 
 /// The product of that id, as far as the caller may see it: drafts are for admins.

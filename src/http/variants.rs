@@ -175,10 +175,7 @@ pub async fn delete(
         return Ok(answer::refused(Failure::NotFound, &engine, None));
     };
     let version = version_wanted(&request, &engine, &sku);
-    Ok(match engine.remove_variant(&context, &sku, version).await {
-        Ok(answer) => answer::written(HttpResponse::NoContent().finish(), &answer),
-        Err(failure) => answer::refused(failure, &engine, None),
-    })
+    Ok(answer::gone(engine.remove_variant(&context, &sku, version).await, &engine, None))
 }
 
 /// The version that the write insists on of the product that has the sku.

@@ -256,10 +256,7 @@ pub async fn delete(
         let version = answer::version_wanted(&request, engine.rule_version(id));
         engine.delete_rule(&context, id, version).await
     };
-    Ok(match deleted.await {
-        Ok(answer) => answer::written(HttpResponse::NoContent().finish(), &answer),
-        Err(failure) => answer::refused(failure, &engine, None),
-    })
+    Ok(answer::gone(deleted.await, &engine, None))
 }
 
 impl<'a> View<'a> {

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use holdfast_actors::Failure;
 use holdfast_actors::domain::product::{
@@ -12,7 +11,7 @@ use holdfast_actors::domain::{Money, ProductId, Sku, Units};
 use serde::Serialize;
 
 use super::body::{NewProductBody, NewVariantBody, ProductPatch, RawProduct, Stock, WantedSku};
-use super::{id_sku, new_product, product_id, tag};
+use super::{changed, id_sku, new_product, product_id};
 use crate::http::caller::{AdminCaller, Caller};
 use crate::http::check::Check;
 use crate::http::field::{Field, Objects};
@@ -72,13 +71,7 @@ pub async fn put(
     let version = answer::version_wanted(&request, engine.version(id));
     let Json(ProductReplacement(body)) = body;
     let answer = engine.replace(&context, id, move |product| Ok(replacement(&body, id, version, product)));
-    Ok(match answer.await {
-        Ok(answer) => {
-            let response = answer::json(StatusCode::OK, &view::Product::of(&answer.value));
-            answer::tagged(answer::written(response, &answer), &tag(&answer.value))
-        }
-        Err(failure) => answer::refused(failure, &engine, Some(id)),
-    })
+    Ok(changed(answer.await, &engine, id))
 }
 
 /// What a whole new body makes of the present product; runs in its turn.
