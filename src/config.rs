@@ -5,6 +5,7 @@
 //! the shop with a default nobody chose. Knows nothing of clap; [`crate::cli`] hands the flags in.
 
 mod lists;
+mod retain;
 mod table;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use self::table::{Known, SETTINGS, Shown};
 
 pub use self::lists::{Networks, Origins};
+pub use self::retain::Retain;
 
 use crate::auth::email;
 use crate::auth::password::{CHARACTERS_MAX, CHARACTERS_MIN};
@@ -61,6 +63,12 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// Writes are refused when the disk has less free than this.
     pub disk_reserve_bytes: u64,
+    /// The longest time between two checkpoints while there is something new; 0: only when the server stops or is told to.
+    pub checkpoint_seconds: u64,
+    /// The most that the journal grows between two checkpoints.
+    pub checkpoint_bytes: u64,
+    /// How much of the journal's past is kept.
+    pub retain: Retain,
     /// Session cookies are `Secure` even without `X-Forwarded-Proto: https`.
     pub secure_cookies: bool,
     /// Requests of one caller a second, in the long run; 0: not limited.

@@ -5,7 +5,8 @@
 //! writes its batch number here once it is durable, and an opener who finds less than that refuses to start.
 //!
 //! Shape of `journal/acknowledged`, little endian: `id: [u8; 16] | batch: u64 | crc: u32`. It is written in place and not synced: it
-//! survives the process, and after a power failure it may say less than was acknowledged, never more. Unreadable, it says nothing.
+//! survives the process, and after a power failure it may say less than was acknowledged, never more. Empty, it says nothing; what else
+//! cannot be read is damage, which costs the proof that the end is there, and nothing that is there.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
@@ -27,6 +28,17 @@ pub(crate) struct Mark {
     pub(crate) batch: BatchNumber,
 }
 
+/// What the file says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Said {
+    /// That nothing is known.
+    Nothing,
+    /// Up to where.
+    UpTo(Mark),
+    /// What was never written.
+    Damage,
+}
+
 /// The open file.
 #[derive(Debug)]
 pub(crate) struct Acknowledged {
@@ -35,17 +47,23 @@ pub(crate) struct Acknowledged {
 
 impl Acknowledged {
     /// Opens the file of a store's folder, creates it where it is missing, and reads what it says.
-    pub(crate) fn open(folder: &Path) -> io::Result<(Acknowledged, Option<Mark>)> {
+    pub(crate) fn open(folder: &Path) -> io::Result<(Acknowledged, Said)> {
         let path = folder.join(ACKNOWLEDGED_FILE);
         let file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
         let mut bytes = [0; MARK_BYTES];
-        let mark = match file.read_exact_at(&mut bytes, 0) {
-            Ok(()) => Mark::decode(&bytes),
-            Err(error) if error.kind() == ErrorKind::UnexpectedEof => None,
+        let said = match file.read_exact_at(&mut bytes, 0) {
+            Ok(()) => Mark::decode(&bytes).map_or(Said::Damage, Said::UpTo),
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                if file.metadata()?.len() == 0 {
+                    Said::Nothing
+                } else {
+                    Said::Damage
+                }
+            }
             Err(error) => return Err(error),
         };
-        Ok((Acknowledged { file }, mark))
+        Ok((Acknowledged { file }, said))
     }
 
     /// Notes a batch that is durable.

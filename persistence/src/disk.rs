@@ -3,7 +3,7 @@
 //! Kept by the writer thread; everybody else reads one atomic flag. A failed measurement changes nothing but the log.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -77,8 +77,11 @@ impl DiskWatch {
 }
 
 fn probe_of(path: PathBuf) -> Probe {
-    Box::new(move || {
-        let disk = rustix::fs::statvfs(&path)?;
-        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
-    })
+    Box::new(move || free_bytes(&path))
+}
+
+/// How many bytes of the disk of a path are free for us.
+pub(crate) fn free_bytes(path: &Path) -> io::Result<u64> {
+    let disk = rustix::fs::statvfs(path)?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }

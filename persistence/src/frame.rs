@@ -190,6 +190,17 @@ impl EncodedFrame {
         Frame::parse(&self.bytes).expect("a frame we finished is a frame")
     }
 
+    /// Takes a stored frame as it is, to write it to another journal that it follows.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Frame::decode`].
+    pub fn from_stored(bytes: &[u8]) -> Result<EncodedFrame, FrameDamage> {
+        let frame = Frame::decode(bytes)?;
+        let (batch, count) = (frame.batch(), frame.count());
+        Ok(EncodedFrame { batch, count, hash: FrameHash::of(bytes), bytes: bytes.to_vec() })
+    }
+
     /// Empties the frame and gives its memory to the next.
     pub fn recycle(self) -> FrameBuilder {
         let mut bytes = self.bytes;
@@ -259,6 +270,15 @@ impl<'a> Frame<'a> {
         Records { rest: self.records }
     }
 
+    /// Packs its first records alone, all of them where there are fewer: a journal that is cut within this frame ends with these.
+    pub fn first_records(&self, count: u32) -> FrameBuilder {
+        let mut builder = FrameBuilder::new();
+        for record in self.records().take(usize::try_from(count).unwrap_or(usize::MAX)) {
+            builder.push(&record.header, record.payload);
+        }
+        builder
+    }
+
     fn has_sound_records(&self) -> bool {
         let mut records = self.records();
         let mut count = 0_u32;
@@ -266,6 +286,23 @@ impl<'a> Frame<'a> {
             count += 1;
         }
         records.rest.is_empty() && count == self.count
+    }
+}
+
+impl<'a> Records<'a> {
+    /// The records of a checked frame that begin behind so many bytes of its records, where one of them ends.
+    pub(crate) fn behind(frame: &'a [u8], bytes: usize) -> Records<'a> {
+        Records { rest: &frame[FRAME_HEADER_BYTES + bytes..frame.len() - FRAME_TRAILER_BYTES] }
+    }
+
+    /// The records that the bytes of a damaged frame still show, as far as their lengths lead on. Any of it may be wrong.
+    pub(crate) fn guess(frame: &'a [u8]) -> Records<'a> {
+        Records { rest: frame.get(FRAME_HEADER_BYTES..).unwrap_or_default() }
+    }
+
+    /// How many bytes the records have that are still to come.
+    pub(crate) fn bytes_left(&self) -> usize {
+        self.rest.len()
     }
 }
 

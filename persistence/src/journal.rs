@@ -38,6 +38,11 @@ pub trait FrameSource {
     /// How many partitions it was created with.
     fn partitions(&self) -> u16;
 
+    /// The head before the first frame that is stored: that of an empty journal, where nothing was trimmed.
+    fn start(&self) -> Head {
+        Head::genesis(self.id(), self.partitions())
+    }
+
     /// The stored frames from `first` on, in order of the number they are stored under.
     fn frames(&self, first: BatchNumber) -> Box<dyn Iterator<Item = Result<StoredFrame, Error>> + '_>;
 

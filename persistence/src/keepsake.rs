@@ -4,12 +4,20 @@
 //! all that follows, before anybody could say no. So the opener works beside a copy. Proven, the copy is removed;
 //! dropped unproven, it takes the store's place again, and nothing was changed. A copy that is found at an
 //! opening is of one that ended in an abort, and is put back first.
+//!
+//! Where the file system can share blocks the copy is whole and costs nothing. Elsewhere of the data file only what an opening may
+//! change is copied: see `src/keepsake/parts.rs`. That is what was written since the last opening, and not all there ever was.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use crate::folder::sync_names;
+use crate::sled_journal::DATA_FILE;
+
+mod parts;
+
+use parts::{PARTS_FILE, Parts};
 
 const KEPT_FOLDER: &str = "journal.before-open";
 
@@ -40,7 +48,7 @@ impl Keepsake {
             tracing::warn!("an earlier opening of the journal was cut short: putting back what it found");
             paths.put_back()?;
         }
-        if !store.join("db").is_file() {
+        if !store.join(DATA_FILE).is_file() {
             return Ok(Keepsake { paths: None });
         }
         match paths.copy() {
@@ -59,10 +67,7 @@ impl Keepsake {
     /// Removes the copy: the journal is sound.
     pub(crate) fn release(mut self) -> io::Result<()> {
         let Some(paths) = self.paths.take() else { return Ok(()) };
-        // Renamed first: a copy that is removed in part must not be put back.
-        fs::rename(paths.kept(), paths.partial())?;
-        sync_names(&paths.data)?;
-        remove(&paths.partial())
+        paths.let_go()
     }
 }
 
@@ -90,26 +95,20 @@ impl Paths {
 
     fn copy(&self) -> io::Result<()> {
         let partial = self.partial();
-        fs::create_dir(&partial)?;
-        for entry in fs::read_dir(&self.store)? {
-            let entry = entry?;
-            let copy = partial.join(entry.file_name());
-            if entry.file_type()?.is_dir() {
-                // sled's folder for large values: frames are kept small enough that it stays empty.
-                fs::create_dir(&copy)?;
-                sync_names(&copy)?;
-            } else {
-                fs::copy(entry.path(), &copy)?;
-                File::open(&copy)?.sync_all()?;
-            }
-        }
-        sync_names(&partial)?;
+        copy_files(&self.store, &partial, &|| copy_data(&self.store, &partial))?;
         fs::rename(&partial, self.kept())?;
         sync_names(&self.data)
     }
 
-    /// The copy becomes the store; what sled made of the store goes.
+    /// The store becomes what it was; what sled made of it goes.
     fn put_back(&self) -> io::Result<()> {
+        match Parts::read(&self.kept())? {
+            Some(parts) => self.put_parts_back(&parts),
+            None => self.put_all_back(),
+        }
+    }
+
+    fn put_all_back(&self) -> io::Result<()> {
         match fs::rename(&self.store, self.partial()) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -118,6 +117,81 @@ impl Paths {
         sync_names(&self.data)?;
         remove(&self.partial())
     }
+
+    /// In place. Cut short, it is begun again at the next opening: the copy goes last.
+    fn put_parts_back(&self, parts: &Parts) -> io::Result<()> {
+        let kept = self.kept();
+        parts.put_back(&kept.join(DATA_FILE), &self.store.join(DATA_FILE))?;
+        for entry in fs::read_dir(&self.store)? {
+            let entry = entry?;
+            if entry.file_type()?.is_file() && !kept.join(entry.file_name()).exists() {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        for entry in fs::read_dir(&kept)? {
+            let entry = entry?;
+            let is_beside_the_data = entry.file_name() != DATA_FILE && entry.file_name() != PARTS_FILE;
+            if entry.file_type()?.is_file() && is_beside_the_data {
+                copy_file(&entry.path(), &self.store.join(entry.file_name()))?;
+            }
+        }
+        sync_names(&self.store)?;
+        self.let_go()
+    }
+
+    /// Removes the copy. Renamed first: one that is removed in part must not be put back.
+    fn let_go(&self) -> io::Result<()> {
+        fs::rename(self.kept(), self.partial())?;
+        sync_names(&self.data)?;
+        remove(&self.partial())
+    }
+}
+
+/// Copies a whole store beside itself, durably, under a name of its own.
+pub(crate) fn copy_whole(data: &Path, store: &Path, copy: &Path) -> io::Result<()> {
+    let partial = Paths { data: data.to_owned(), store: store.to_owned() }.partial();
+    remove(&partial)?;
+    let copied = copy_files(store, &partial, &|| copy_file(&store.join(DATA_FILE), &partial.join(DATA_FILE)));
+    if let Err(error) = copied {
+        remove(&partial)?;
+        return Err(error);
+    }
+    fs::rename(&partial, copy)?;
+    sync_names(data)
+}
+
+/// Copies the files of a store into a new folder, durably but for the folder's name; the data file as `copy_data` does.
+fn copy_files(store: &Path, copy: &Path, copy_data: &dyn Fn() -> io::Result<()>) -> io::Result<()> {
+    fs::create_dir(copy)?;
+    for entry in fs::read_dir(store)? {
+        let entry = entry?;
+        let target = copy.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            // sled's folder for large values: frames are kept small enough that it stays empty.
+            fs::create_dir(&target)?;
+            sync_names(&target)?;
+        } else if entry.file_name() == DATA_FILE {
+            copy_data()?;
+        } else {
+            copy_file(&entry.path(), &target)?;
+        }
+    }
+    sync_names(copy)
+}
+
+fn copy_data(store: &Path, copy: &Path) -> io::Result<()> {
+    let (source, target) = (File::open(store.join(DATA_FILE))?, File::create_new(copy.join(DATA_FILE))?);
+    if rustix::fs::ioctl_ficlone(&target, &source).is_ok() {
+        return target.sync_all();
+    }
+    let parts = Parts::at_risk(store, &source)?;
+    parts.copy(&source, &target)?;
+    parts.write(copy)
+}
+
+fn copy_file(source: &Path, target: &Path) -> io::Result<()> {
+    fs::copy(source, target)?;
+    File::open(target)?.sync_all()
 }
 
 fn remove(folder: &Path) -> io::Result<()> {

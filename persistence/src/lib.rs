@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Read in this order: [`record`], [`frame`], [`journal`], [`replay`](mod@replay), [`folder`], [`sled_journal`],
-//! [`reader`], [`gate`], [`queue`], [`committer`], [`memory_journal`]. Apart from all that stands [`work`]: a queue of tasks
+//! [`place`], [`reader`], [`scan`], [`trimmer`], [`survey`], [`gate`], [`queue`], [`committer`], [`memory_journal`]. Apart from all that stands [`work`]: a queue of tasks
 //! that the journal can make again.
 
 pub mod error;
@@ -19,14 +19,21 @@ pub mod frame;
 pub mod journal;
 pub mod replay;
 
+mod about;
 mod acknowledged;
+pub mod checkpoint;
 pub mod folder;
 mod index;
 mod keepsake;
 mod opening;
+pub mod pin;
+pub mod place;
 mod prefill;
 pub mod reader;
+pub mod scan;
 pub mod sled_journal;
+pub mod survey;
+pub mod trimmer;
 
 pub mod committer;
 mod disk;
@@ -37,6 +44,7 @@ pub mod memory_journal;
 
 pub mod work;
 
+pub use checkpoint::{Block, Checkpoint, CheckpointWriter, Checkpoints, Mark, Retain};
 pub use committer::{Committer, CommitterOptions, Writer};
 pub use error::Error;
 pub use folder::{Folder, Holder};
@@ -46,9 +54,14 @@ pub use frame::{
 pub use gate::{DurableFuture, Failed, Gate};
 pub use journal::{AppendError, Cause, FrameSource, Journal, Store, StoredFrame};
 pub use memory_journal::{Fault, MemoryDisk, MemoryJournal};
+pub use pin::Pin;
+pub use place::Place;
 pub use queue::{Commits, PushError, Queue};
 pub use reader::{JournalStat, Reader};
 pub use record::{BatchNumber, Epoch, OwnedRecord, Partition, Record, RecordHeader, Sequence, Ticket};
 pub use replay::{Cut, Damage, Head, PartitionHead, Replayed, replay};
+pub use scan::{Frames, Scan};
 pub use sled_journal::{Options, SledJournal};
+pub use survey::{Cutting, Loss, LostFrame, LostRecords, Survey};
+pub use trimmer::{Trimmed, Trimmer};
 pub use work::WorkQueue;

@@ -51,7 +51,8 @@ pub struct MemoryJournal {
 #[derive(Debug, Clone)]
 struct State {
     id: JournalId,
-    partitions: u16,
+    /// Before the first frame.
+    start: Head,
     frames: BTreeMap<BatchNumber, Slot>,
     faults: BTreeMap<u64, Fault>,
     appends: u64,
@@ -67,7 +68,8 @@ struct Slot {
 impl MemoryDisk {
     /// An empty disk for a journal of this name.
     pub fn new(id: JournalId, partitions: u16) -> MemoryDisk {
-        let state = State { id, partitions, frames: BTreeMap::new(), faults: BTreeMap::new(), appends: 0 };
+        let start = Head::genesis(id, partitions);
+        let state = State { id, start, frames: BTreeMap::new(), faults: BTreeMap::new(), appends: 0 };
         MemoryDisk { state: Arc::new(Mutex::new(state)) }
     }
 
@@ -95,6 +97,23 @@ impl MemoryDisk {
             slot.bytes = slot.after_crash.clone().expect("the others are gone");
         }
         MemoryDisk { state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// Removes the frames before `end`, as [`Trimmer`](crate::Trimmer) does; those that are not there stay missing.
+    ///
+    /// # Panics
+    ///
+    /// When one of them is damaged.
+    pub fn trim_before(&self, end: BatchNumber) {
+        let mut state = self.lock();
+        while let Some(slot) = state.frames.get(&state.start.next_batch())
+            && state.start.next_batch() < end
+        {
+            let bytes = Arc::clone(&slot.bytes);
+            let first = state.start.next_batch();
+            state.start.pass_frame(first, &bytes).expect("only a sound frame is trimmed");
+            state.frames.remove(&first);
+        }
     }
 
     /// Damages a stored frame by hand, as a bad sector or an editor would. An emptied frame is removed.
@@ -194,7 +213,12 @@ impl FrameSource for MemoryJournal {
     }
 
     fn partitions(&self) -> u16 {
-        self.disk.lock().partitions
+        let partitions = self.disk.lock().start.partitions().len();
+        u16::try_from(partitions).expect("partitions are counted in 16 bits")
+    }
+
+    fn start(&self) -> Head {
+        self.disk.lock().start.clone()
     }
 
     fn frames(&self, first: BatchNumber) -> Box<dyn Iterator<Item = Result<StoredFrame, Error>> + '_> {
@@ -214,7 +238,7 @@ impl FrameSource for MemoryJournal {
 
 impl Store for MemoryJournal {
     fn recover(&mut self, from: Head, visit: &mut Visit<'_>) -> Result<Replayed, Error> {
-        let replayed = replay_frames(self, from, &mut |_| {}, visit)?;
+        let replayed = replay_frames(self, from, &mut |_, _, _| {}, visit)?;
         if let Some(cut) = &replayed.cut {
             cut.log();
             self.disk.lock().frames.retain(|batch, _| *batch < cut.first);

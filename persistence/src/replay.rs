@@ -118,6 +118,15 @@ pub enum Damage {
         /// The time found.
         found: u64,
     },
+    /// It is not there, and the journal goes on behind it.
+    #[error("it is missing")]
+    Gone,
+    /// A record that is younger than a moment must be behind it, by what was read before, and is not.
+    #[error("no record younger than {time_ms} ms follows it, and one should")]
+    NoYounger {
+        /// The moment.
+        time_ms: u64,
+    },
     /// The frame that must hold a record, by what was read before, does not hold it.
     #[error("it should lead to record {sequence} of partition {partition} and does not")]
     Record {
@@ -136,20 +145,20 @@ pub enum Damage {
 ///
 /// # Errors
 ///
-/// [`Error::Corrupt`] on any other damage, [`Error::Visit`] when `visit` says no, [`Error::Store`] when the disk does.
+/// [`Error::Trimmed`] when the journal begins behind `from`, [`Error::Corrupt`] on any other damage, [`Error::Visit`] when `visit` says no, [`Error::Store`] when the disk does.
 pub fn replay<S, V>(source: &S, from: Head, mut visit: V) -> Result<Replayed, Error>
 where
     S: FrameSource + ?Sized,
     V: FnMut(Record<'_>) -> Result<(), Cause>,
 {
-    replay_frames(source, from, &mut |_| {}, &mut visit)
+    replay_frames(source, from, &mut |_, _, _| {}, &mut visit)
 }
 
 /// [`replay`] that shows each good frame to `observe`, after its records were visited.
 pub(crate) fn replay_frames<S, V>(
     source: &S,
     from: Head,
-    observe: &mut dyn FnMut(&Frame<'_>),
+    observe: &mut dyn FnMut(&Frame<'_>, FrameHash, u64),
     visit: &mut V,
 ) -> Result<Replayed, Error>
 where
@@ -157,6 +166,10 @@ where
     V: FnMut(Record<'_>) -> Result<(), Cause> + ?Sized,
 {
     let first = from.next_batch;
+    let stored_first = source.start().next_batch;
+    if first < stored_first {
+        return Err(Error::Trimmed { first: stored_first });
+    }
     let mut done = Replayed { batches: 0, records: 0, bytes: 0, head: from, cut: None };
     for stored in source.frames(first) {
         let stored = stored?;
@@ -185,11 +198,12 @@ where
                 source,
             })?;
         }
-        done.head.pass(FrameHash::of(&stored.bytes));
+        let hash = FrameHash::of(&stored.bytes);
+        done.head.pass(hash);
         done.batches += 1;
         done.records += u64::from(frame.count());
         done.bytes += bytes;
-        observe(&frame);
+        observe(&frame, hash, bytes);
     }
     Ok(done)
 }
@@ -216,9 +230,14 @@ impl Head {
         }
     }
 
-    /// The head from which a whole journal is replayed.
+    /// The head from which all that a journal holds is replayed: its genesis, or what was trimmed up to.
     pub fn before<S: FrameSource + ?Sized>(source: &S) -> Head {
-        Head::genesis(source.id(), source.partitions())
+        source.start()
+    }
+
+    /// The head that a checkpoint or a journal's beginning wrote down.
+    pub fn new(next_batch: BatchNumber, last_hash: FrameHash, partitions: Vec<PartitionHead>) -> Head {
+        Head { next_batch, last_hash, partitions }
     }
 
     /// The number the next frame gets.
@@ -242,7 +261,11 @@ impl Head {
     }
 
     /// Takes a record as the next of its partition; changes nothing when it is not.
-    pub(crate) fn admit(&mut self, header: &RecordHeader) -> Result<(), Damage> {
+    ///
+    /// # Errors
+    ///
+    /// The [`Damage`] that the record would be.
+    pub fn admit(&mut self, header: &RecordHeader) -> Result<(), Damage> {
         let RecordHeader { partition, epoch, sequence, time_ms } = *header;
         let partitions = self.partitions.len();
         let Some(last) = self.partitions.get_mut(usize::from(partition.0)) else {
@@ -261,28 +284,51 @@ impl Head {
         Ok(())
     }
 
-    /// The same head, before another frame. What it says of the chain and the partitions no longer holds.
-    pub(crate) fn moved_to(mut self, next_batch: BatchNumber) -> Head {
-        self.next_batch = next_batch;
-        self
+    /// Takes a record that is known to be the next of its partition.
+    pub(crate) fn note(&mut self, header: &RecordHeader) {
+        let RecordHeader { partition, epoch, sequence, time_ms } = *header;
+        self.partitions[usize::from(partition.0)] = PartitionHead { sequence, epoch, time_ms };
+    }
+
+    /// The latest time of all partitions.
+    pub(crate) fn latest_ms(&self) -> u64 {
+        self.partitions.iter().map(|partition| partition.time_ms).max().unwrap_or_default()
     }
 
     /// Moves behind a frame.
-    pub(crate) fn pass(&mut self, hash: FrameHash) {
+    pub fn pass(&mut self, hash: FrameHash) {
         self.next_batch = self.next_batch.next();
         self.last_hash = hash;
     }
 
-    fn admit_frame(&self, stored_as: BatchNumber, frame: &Frame<'_>) -> Result<(), Error> {
-        let expected = self.next_batch;
-        if stored_as != expected {
-            return Err(Error::Corrupt { batch: expected, what: Damage::Missing { found: stored_as } });
+    /// Moves behind a stored frame that is the next, with all its records; stays where it is when it is not.
+    pub(crate) fn pass_frame(&mut self, stored_as: BatchNumber, bytes: &[u8]) -> Result<(), Damage> {
+        let frame = Frame::decode(bytes)?;
+        self.check_frame(stored_as, &frame)?;
+        let mut behind = self.clone();
+        for record in frame.records() {
+            behind.admit(&record.header)?;
         }
-        if frame.batch() != expected {
-            return Err(Error::Corrupt { batch: expected, what: Damage::Number { found: frame.batch() } });
+        behind.pass(FrameHash::of(bytes));
+        *self = behind;
+        Ok(())
+    }
+
+    fn admit_frame(&self, stored_as: BatchNumber, frame: &Frame<'_>) -> Result<(), Error> {
+        let batch = self.next_batch;
+        self.check_frame(stored_as, frame).map_err(|what| Error::Corrupt { batch, what })
+    }
+
+    /// Whether a frame is the next, and follows the one before.
+    fn check_frame(&self, stored_as: BatchNumber, frame: &Frame<'_>) -> Result<(), Damage> {
+        if stored_as != self.next_batch {
+            return Err(Damage::Missing { found: stored_as });
+        }
+        if frame.batch() != self.next_batch {
+            return Err(Damage::Number { found: frame.batch() });
         }
         if frame.previous() != self.last_hash {
-            return Err(Error::Corrupt { batch: expected, what: Damage::Chain });
+            return Err(Damage::Chain);
         }
         Ok(())
     }

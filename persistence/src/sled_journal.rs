@@ -1,7 +1,7 @@
 //! The journal on disk: frames as values of a sled tree, truly durable when `append` returns.
 //!
 //! Layout below the data folder: `journal/` is sled's; tree `journal` maps the big-endian batch number to the frame, tree
-//! `meta` describes the journal: `about = format: u8 | id: [u8; 16] | partitions: u16 | crc: u32`, little endian.
+//! `meta` describes the journal (`src/about.rs`).
 //!
 //! Three things about sled 0.34 shape this file, all read in its source and held by tests:
 //! - Its `flush` hands the log to the disk with `sync_file_range` only, which commits neither the file's length nor the
@@ -13,40 +13,39 @@
 //!   sled's (`src/acknowledged.rs`).
 
 use std::any::Any;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read};
+use std::fs::{self, File, OpenOptions};
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::acknowledged::{Acknowledged, Mark};
+use crate::about::{self, About};
+use crate::acknowledged::{ACKNOWLEDGED_FILE, Acknowledged, Mark, Said};
 use crate::error::Error;
 use crate::folder::{Folder, sync_folder};
 use crate::frame::{EncodedFrame, FRAME_BYTES_LIMIT, JournalId};
-use crate::index::SparseIndex;
+use crate::index::{SharedIndex, SparseIndex};
 use crate::journal::{AppendError, Cause, FrameBytes, FrameSource, Journal, Store, StoredFrame, Visit};
 use crate::keepsake::Keepsake;
 use crate::opening;
 use crate::prefill;
-use crate::reader::{JournalStat, Reader};
+use crate::reader::{JournalStat, Reader, stored_bytes};
 use crate::record::BatchNumber;
-use crate::replay::{Head, Replayed, replay_frames};
+use crate::replay::{Damage, Head, Replayed, replay_frames};
+use crate::trimmer::Trimmer;
 
-/// The format this release creates, and the newest it opens.
-pub const JOURNAL_FORMAT: u8 = 1;
+pub use crate::about::JOURNAL_FORMAT;
 
-const STORE_FOLDER: &str = "journal";
-const DATA_FILE: &str = "db";
+pub(crate) const STORE_FOLDER: &str = "journal";
+pub(crate) const DATA_FILE: &str = "db";
 const CONFIG_FILE: &str = "conf";
 const BLOB_FOLDER: &str = "blobs";
 const FRAME_TREE: &str = "journal";
 const META_TREE: &str = "meta";
-const ABOUT_KEY: &str = "about";
-const ABOUT_BYTES: usize = 1 + 16 + 2 + 4;
 
 const PARTITIONS: u16 = 16;
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
-const SEGMENT_BYTES: usize = 8 * 1024 * 1024;
+pub(crate) const SEGMENT_BYTES: usize = 8 * 1024 * 1024;
 
 /// sled's own rule: a quarter of a segment less the headers stays in the log, more goes to a blob.
 const INLINE_BYTES_MAX: usize = SEGMENT_BYTES / 4 - 20 - 32;
@@ -72,34 +71,32 @@ pub struct Options {
 /// A journal in a data folder.
 #[derive(Debug)]
 pub struct SledJournal {
-    store: Arc<SledStore>,
-    index: Arc<RwLock<SparseIndex>>,
-    /// A handle of our own on sled's data file, for the sync that sled leaves out.
-    data_file: File,
+    pub(crate) store: Arc<SledStore>,
+    index: SharedIndex,
     acknowledged: Acknowledged,
     /// What the file `acknowledged` said at the opening.
     mark: Option<Mark>,
+    /// Whether that cannot be read.
+    is_mark_damaged: bool,
     next_batch: Option<BatchNumber>,
     has_failed: bool,
     /// The store as it was found, until the journal is proven; put back when it never is. Goes after the store.
     kept: Mutex<Option<Keepsake>>,
 }
 
-/// The store as the journal and its readers share it. The folder's lock goes last.
+/// The store as the journal, its readers and its trimmer share it. The folder's lock goes last.
 #[derive(Debug)]
 pub(crate) struct SledStore {
-    frames: sled::Tree,
-    db: sled::Db,
-    path: PathBuf,
-    about: About,
-    _folder: Folder,
-}
-
-/// What a journal knows of itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct About {
-    pub(crate) id: JournalId,
-    pub(crate) partitions: u16,
+    pub(crate) frames: sled::Tree,
+    pub(crate) meta: sled::Tree,
+    pub(crate) db: sled::Db,
+    /// A handle of our own on sled's data file, for the sync that sled leaves out.
+    pub(crate) data_file: File,
+    /// Held by whoever makes sled write beside the writer, and while zeros are written ahead of sled: see `src/prefill.rs`.
+    pub(crate) beside_writer: Mutex<()>,
+    pub(crate) path: PathBuf,
+    pub(crate) about: About,
+    pub(crate) folder: Folder,
 }
 
 impl Default for Options {
@@ -121,19 +118,57 @@ impl SledJournal {
     /// When `options` ask for no partition at all.
     pub fn open(folder: &Folder, options: Options) -> Result<SledJournal, Error> {
         assert!(options.partitions > 0, "a journal has a partition");
+        SledJournal::open_from(folder, options.cache_bytes, || {
+            let id = options.id.map_or_else(about::random_id, Ok)?;
+            let about = About { id, partitions: options.partitions };
+            Ok((about, Head::genesis(id, options.partitions)))
+        })
+    }
+
+    /// Creates a journal that begins behind `start`, in a data folder that has none: to it come the frames that follow `start` in
+    /// another journal of this name. Next comes [`Store::recover`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Exists`], otherwise those of [`SledJournal::open`].
+    ///
+    /// # Panics
+    ///
+    /// When `start` has no partition at all.
+    pub fn create(folder: &Folder, id: JournalId, start: &Head) -> Result<SledJournal, Error> {
+        if folder.path().join(STORE_FOLDER).exists() {
+            return Err(Error::Exists { path: folder.path().to_owned() });
+        }
+        let partitions = u16::try_from(start.partitions().len()).expect("partitions are counted in 16 bits");
+        assert!(partitions > 0, "a journal has a partition");
+        SledJournal::open_from(folder, CACHE_BYTES, || Ok((About { id, partitions }, start.clone())))
+    }
+
+    /// Opens a journal, or creates it as `new` says.
+    fn open_from(
+        folder: &Folder,
+        cache_bytes: u64,
+        new: impl FnOnce() -> Result<(About, Head), Error>,
+    ) -> Result<SledJournal, Error> {
         let path = folder.subfolder(STORE_FOLDER)?;
         let at = |doing: &'static str, path: &Path| {
             let path = path.to_owned();
             move |source: io::Error| Error::Io { doing, path, source }
         };
         let kept = Keepsake::take(folder.path(), &path).map_err(at("copy, before it is opened,", &path))?;
-        let db = open_sled(&path, options.cache_bytes)?;
+        let db = open_sled(&path, cache_bytes)?;
         let data_path = path.join(DATA_FILE);
         let data_file = OpenOptions::new().read(true).write(true).open(&data_path);
         let data_file = data_file.map_err(at("open data file", &data_path))?;
         let frames = db.open_tree(FRAME_TREE).map_err(|error| store_error("open frames", &path, error))?;
-        let (acknowledged, mark) = Acknowledged::open(&path).map_err(at("open `acknowledged` in", &path))?;
-        let about = read_or_create_about(&db, &frames, &path, options, mark)?;
+        let meta = db.open_tree(META_TREE).map_err(|error| store_error("describe", &path, error))?;
+        let (acknowledged, said) = Acknowledged::open(&path).map_err(at("open `acknowledged` in", &path))?;
+        let mark = if let Said::UpTo(mark) = said { Some(mark) } else { None };
+        let is_mark_damaged = said == Said::Damage;
+        let (about, start) = match About::read(&meta, &frames, &path, mark)? {
+            Some(about) => (about, about::read_start(&meta, about, &path)?),
+            None => new_description(&meta, &path, new()?)?,
+        };
         // sled syncs neither the files it creates nor their folder. Done at each open: a crash may have come before the first.
         db.flush().map_err(|error| store_error("flush", &path, error))?;
         data_file.sync_all().map_err(at("sync data file", &data_path))?;
@@ -142,31 +177,39 @@ impl SledJournal {
         acknowledged.sync().map_err(at("sync `acknowledged` in", &path))?;
         sync_folder(&path.join(BLOB_FOLDER))?;
         sync_folder(&path)?;
-        let index = SparseIndex::behind(&Head::genesis(about.id, about.partitions));
-        let store = Arc::new(SledStore { frames, db, path, about, _folder: folder.clone() });
-        let index = Arc::new(RwLock::new(index));
+        let index = SharedIndex::new(SparseIndex::behind(start.clone(), start));
+        let beside_writer = Mutex::new(());
+        let folder = folder.clone();
+        let store = Arc::new(SledStore { frames, meta, db, data_file, beside_writer, path, about, folder });
         let kept = Mutex::new(Some(kept));
-        Ok(SledJournal {
-            store,
-            index,
-            data_file,
-            acknowledged,
-            mark,
-            next_batch: None,
-            has_failed: false,
-            kept,
-        })
+        let (next_batch, has_failed) = (None, false);
+        Ok(SledJournal { store, index, acknowledged, mark, is_mark_damaged, next_batch, has_failed, kept })
     }
 
     /// Whether there is a journal in a data folder: asked by those who must not create one.
-    pub fn exists(folder: &Path) -> bool {
-        folder.join(STORE_FOLDER).join(DATA_FILE).is_file()
+    ///
+    /// # Errors
+    ///
+    /// What keeps one from looking, such as a folder of somebody else.
+    pub fn exists(folder: &Path) -> io::Result<bool> {
+        match fs::metadata(folder.join(STORE_FOLDER).join(DATA_FILE)) {
+            Ok(metadata) => Ok(metadata.is_file()),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// A reader of what is durable; usable from any thread while the journal is written. It sees what recovery went
     /// through and what was appended since.
     pub fn reader(&self) -> Reader {
-        Reader::new(Arc::clone(&self.store), Arc::clone(&self.index))
+        Reader::new(Arc::clone(&self.store), self.index.clone())
+    }
+
+    /// Takes old frames out; usable from any thread while the journal is written and read.
+    pub fn trimmer(&self) -> Trimmer {
+        Trimmer::new(Arc::clone(&self.store), self.index.clone())
     }
 
     /// Tells what the journal holds.
@@ -183,14 +226,39 @@ impl SledJournal {
         self.mark.map(|mark| mark.batch)
     }
 
+    /// Refuses a journal of which nobody can tell whether its end is there. A start goes on with what is there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DamagedMark`].
+    pub fn check_mark(&self) -> Result<(), Error> {
+        if self.is_mark_damaged {
+            return Err(Error::DamagedMark { path: self.store.path.join(ACKNOWLEDGED_FILE) });
+        }
+        Ok(())
+    }
+
+    /// Writes what the file `acknowledged` should say, where it is damaged: from here on the journal is what was found.
+    fn mend_mark(&mut self, head: &Head) -> Result<(), Error> {
+        if let Err(damage) = self.check_mark() {
+            tracing::warn!("{damage}");
+            self.acknowledge(BatchNumber(head.next_batch().0 - 1))?;
+            self.is_mark_damaged = false;
+        }
+        Ok(())
+    }
+
     fn write(&self, frames: &[EncodedFrame]) -> Result<(), Cause> {
         for frame in frames {
             let replaced = self.store.frames.insert(frame.batch().0.to_be_bytes(), frame.bytes())?;
             assert!(replaced.is_none(), "history is not overwritten");
         }
         self.store.db.flush()?;
-        prefill::fill(&self.data_file, u64::try_from(SEGMENT_BYTES).expect("it fits"))?;
-        self.data_file.sync_data()?;
+        // Not while something else makes sled write. Then this commit only takes a little longer to sync.
+        if let Ok(_alone) = self.store.beside_writer.try_lock() {
+            prefill::fill(&self.store.data_file, u64::try_from(SEGMENT_BYTES).expect("it fits"))?;
+        }
+        self.store.data_file.sync_data()?;
         if let Some(last) = frames.last() {
             self.acknowledged.note(Mark { id: self.store.about.id, batch: last.batch() })?;
         }
@@ -206,6 +274,11 @@ impl SledJournal {
     /// [`Error::Lost`], and [`Error::Io`] when the copy cannot be removed.
     pub fn accept(&self, replayed: &Replayed) -> Result<(), Error> {
         self.check_end(replayed)?;
+        self.release()
+    }
+
+    /// Lets go of the copy of before the opening.
+    pub(crate) fn release(&self) -> Result<(), Error> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).take();
         let path = self.store.path.clone();
         let released = kept.map_or(Ok(()), Keepsake::release);
@@ -228,17 +301,24 @@ impl SledJournal {
         }
     }
 
-    fn remove_from(&self, first: BatchNumber) -> Result<(), Error> {
+    /// Notes, durably, a batch as the last that is acknowledged.
+    pub(crate) fn acknowledge(&self, batch: BatchNumber) -> Result<(), Error> {
+        let noted = self.acknowledged.note(Mark { id: self.store.about.id, batch });
+        noted.and_then(|()| self.acknowledged.sync()).map_err(|source| Error::Io {
+            doing: "write `acknowledged` in",
+            path: self.store.path.clone(),
+            source,
+        })
+    }
+
+    pub(crate) fn remove_from(&self, first: BatchNumber) -> Result<(), Error> {
         let failed = |error: sled::Error| store_error("cut the torn tail", &self.store.path, error);
-        for key in self.store.frames.range(first.0.to_be_bytes()..).keys() {
+        // The last first: where it is cut short, the rest is still in order.
+        for key in self.store.frames.range(first.0.to_be_bytes()..).keys().rev() {
             self.store.frames.remove(key.map_err(failed)?).map_err(failed)?;
         }
         self.store.db.flush().map_err(failed)?;
-        self.data_file.sync_data().map_err(|source| Error::Io {
-            doing: "sync data file",
-            path: self.store.path.join(DATA_FILE),
-            source,
-        })
+        self.store.sync()
     }
 }
 
@@ -262,9 +342,9 @@ impl Journal for SledJournal {
             return Err(AppendError::unknown(first, cause));
         }
         self.next_batch = Some(next_batch);
-        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        let mut index = self.index.write();
         for frame in frames {
-            index.observe(&frame.frame());
+            index.observe(&frame.frame(), frame.hash(), stored_bytes(frame.bytes()));
         }
         Ok(())
     }
@@ -279,7 +359,13 @@ impl FrameSource for SledJournal {
         self.store.about.partitions
     }
 
+    fn start(&self) -> Head {
+        self.index.read().start().clone()
+    }
+
     fn frames(&self, first: BatchNumber) -> Box<dyn Iterator<Item = Result<StoredFrame, Error>> + '_> {
+        // A trim that a crash cut short leaves frames before the beginning.
+        let first = first.max(self.index.read().start().next_batch());
         Box::new(self.store.frames(first))
     }
 
@@ -290,25 +376,23 @@ impl FrameSource for SledJournal {
 
 impl Store for SledJournal {
     fn recover(&mut self, from: Head, visit: &mut Visit<'_>) -> Result<Replayed, Error> {
-        let mut index = SparseIndex::behind(&from);
-        let replayed = replay_frames(self, from, &mut |frame| index.observe(frame), visit)?;
-        self.check_end(&replayed)?;
+        let mut index = SparseIndex::behind(self.start(), from.clone());
+        let replayed =
+            replay_frames(self, from, &mut |frame, hash, bytes| index.observe(frame, hash, bytes), visit)?;
+        // Before a torn tail goes: what the opening kept could not undo that any more.
+        self.accept(&replayed)?;
         if let Some(cut) = &replayed.cut {
             cut.log();
             self.remove_from(cut.first)?;
         }
-        self.accept(&replayed)?;
-        *self.index.write().unwrap_or_else(PoisonError::into_inner) = index;
+        self.mend_mark(&replayed.head)?;
+        *self.index.write() = index;
         self.next_batch = Some(replayed.head.next_batch());
         Ok(replayed)
     }
 }
 
 impl SledStore {
-    pub(crate) fn about(&self) -> About {
-        self.about
-    }
-
     pub(crate) fn frames(&self, first: BatchNumber) -> impl Iterator<Item = Result<StoredFrame, Error>> + '_ {
         self.frames.range(first.0.to_be_bytes()..).map(|entry| {
             let (key, bytes) = entry.map_err(|error| store_error("read", &self.path, error))?;
@@ -322,9 +406,26 @@ impl SledStore {
         Ok(bytes.map(FrameBytes::from_sled))
     }
 
-    pub(crate) fn first_batch(&self) -> Result<Option<BatchNumber>, Error> {
-        let first = self.frames.first().map_err(|error| store_error("read", &self.path, error))?;
-        first.map(|(key, _)| self.batch_of(&key)).transpose()
+    /// A frame that is there unless it was trimmed.
+    pub(crate) fn frame_needed(&self, batch: BatchNumber, index: &SharedIndex) -> Result<FrameBytes, Error> {
+        if let Some(bytes) = self.frame_bytes(batch)? {
+            return Ok(bytes);
+        }
+        let first = index.read().start().next_batch();
+        if batch < first {
+            Err(Error::Trimmed { first })
+        } else {
+            Err(Error::Corrupt { batch, what: Damage::Gone })
+        }
+    }
+
+    /// Makes what sled has flushed durable.
+    pub(crate) fn sync(&self) -> Result<(), Error> {
+        self.data_file.sync_data().map_err(|source| Error::Io {
+            doing: "sync data file",
+            path: self.path.join(DATA_FILE),
+            source,
+        })
     }
 
     pub(crate) fn disk_bytes(&self) -> Result<u64, Error> {
@@ -337,7 +438,7 @@ impl SledStore {
     }
 }
 
-fn store_error(doing: &'static str, path: &Path, source: impl Into<Cause>) -> Error {
+pub(crate) fn store_error(doing: &'static str, path: &Path, source: impl Into<Cause>) -> Error {
     Error::Store { doing, path: path.to_owned(), source: source.into() }
 }
 
@@ -351,72 +452,14 @@ fn open_sled(path: &Path, cache_bytes: u64) -> Result<sled::Db, Error> {
     opening::open(&config).map_err(|error| store_error("open", path, error))
 }
 
-fn read_or_create_about(
-    db: &sled::Db,
-    frames: &sled::Tree,
-    path: &Path,
-    options: Options,
-    mark: Option<Mark>,
-) -> Result<About, Error> {
-    let failed = |error: sled::Error| store_error("describe", path, error);
-    let meta = db.open_tree(META_TREE).map_err(failed)?;
-    if let Some(stored) = meta.get(ABOUT_KEY).map_err(failed)? {
-        let about = About::decode(&stored, path)?;
-        if mark.is_some_and(|mark| mark.id != about.id) {
-            let what = "its file `acknowledged` is that of another journal";
-            return Err(Error::NoDescription { path: path.to_owned(), what });
-        }
-        return Ok(about);
+/// Writes down what a new journal is; its name last, as it tells that the rest is there.
+fn new_description(meta: &sled::Tree, path: &Path, new: (About, Head)) -> Result<(About, Head), Error> {
+    let (about, start) = new;
+    if start != Head::genesis(about.id, about.partitions) {
+        about::write_start(meta, &start).map_err(|error| store_error("describe", path, error))?;
     }
-    if mark.is_some() || frames.first().map_err(failed)?.is_some() {
-        return Err(Error::NoDescription { path: path.to_owned(), what: "it is missing" });
-    }
-    let id = match options.id {
-        Some(id) => id,
-        None => random_id()?,
-    };
-    let about = About { id, partitions: options.partitions };
-    meta.insert(ABOUT_KEY, about.encode().as_slice()).map_err(failed)?;
-    Ok(about)
-}
-
-impl About {
-    fn encode(self) -> [u8; ABOUT_BYTES] {
-        let mut bytes = [0; ABOUT_BYTES];
-        bytes[0] = JOURNAL_FORMAT;
-        bytes[1..17].copy_from_slice(&self.id.0);
-        bytes[17..19].copy_from_slice(&self.partitions.to_le_bytes());
-        let crc = crc32fast::hash(&bytes[..19]);
-        bytes[19..].copy_from_slice(&crc.to_le_bytes());
-        bytes
-    }
-
-    /// The format comes first, at the same place in all formats to come, so that a newer one is told from damage.
-    fn decode(bytes: &[u8], path: &Path) -> Result<About, Error> {
-        let unreadable = |what| Error::NoDescription { path: path.to_owned(), what };
-        let (body, crc) = bytes.split_last_chunk::<4>().ok_or_else(|| unreadable("it is cut short"))?;
-        if crc32fast::hash(body) != u32::from_le_bytes(*crc) {
-            return Err(unreadable("its checksum is wrong"));
-        }
-        let (format, body) = body.split_first().ok_or_else(|| unreadable("it is empty"))?;
-        if *format != JOURNAL_FORMAT {
-            return Err(Error::NewerFormat { path: path.to_owned(), found: *format, known: JOURNAL_FORMAT });
-        }
-        let (id, body) = body.split_first_chunk::<16>().ok_or_else(|| unreadable("it is cut short"))?;
-        let partitions = body.try_into().map_err(|_| unreadable("it has a wrong length"))?;
-        Ok(About { id: JournalId(*id), partitions: u16::from_le_bytes(partitions) })
-    }
-}
-
-pub(crate) fn random_id() -> Result<JournalId, Error> {
-    let path = PathBuf::from("/dev/urandom");
-    let mut id = [0; 16];
-    File::open(&path).and_then(|mut source| source.read_exact(&mut id)).map_err(|source| Error::Io {
-        doing: "draw a name from",
-        path,
-        source,
-    })?;
-    Ok(JournalId(id))
+    about.write(meta, path)?;
+    Ok((about, start))
 }
 
 pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {

@@ -40,6 +40,15 @@ pub(super) struct SettingFlags {
     /// Refuse writes when the disk has less free than this [env: HOLDFAST_DISK_RESERVE_BYTES].
     #[arg(long, value_name = "BYTES")]
     disk_reserve_bytes: Option<u64>,
+    /// Make a checkpoint after so many seconds; 0: only at the end or when told [env: HOLDFAST_CHECKPOINT_SECONDS] [default: 300].
+    #[arg(long, value_name = "SECONDS")]
+    checkpoint_seconds: Option<u64>,
+    /// Make a checkpoint when the journal grew so much [env: HOLDFAST_CHECKPOINT_BYTES] [default: 268435456].
+    #[arg(long, value_name = "BYTES")]
+    checkpoint_bytes: Option<u64>,
+    /// Keep so much of the past: an age (7d, 12h), a size (20GB) or `all` [env: HOLDFAST_RETAIN] [default: 7d].
+    #[arg(long, value_name = "AGE|SIZE")]
+    retain: Option<String>,
     /// Mark session cookies `Secure` always, not only behind a TLS proxy [env: HOLDFAST_SECURE_COOKIES].
     #[arg(long)]
     secure_cookies: bool,
@@ -153,6 +162,9 @@ impl SettingFlags {
             ("workers", self.workers.map(|count| count.to_string())),
             ("log_format", log_format),
             ("disk_reserve_bytes", self.disk_reserve_bytes.map(|bytes| bytes.to_string())),
+            ("checkpoint_seconds", self.checkpoint_seconds.map(|seconds| seconds.to_string())),
+            ("checkpoint_bytes", self.checkpoint_bytes.map(|bytes| bytes.to_string())),
+            ("retain", self.retain),
             ("secure_cookies", self.secure_cookies.then(|| "true".to_owned())),
             ("rate_limit_per_second", self.rate_limit_per_second.map(|count| count.to_string())),
             ("rate_limit_burst", self.rate_limit_burst.map(|count| count.to_string())),

@@ -58,7 +58,7 @@ pub fn verify(data_dir: &Path, as_json: bool) -> Result<(), Failure> {
 }
 
 fn open(data_dir: &Path) -> Result<SledJournal, Failure> {
-    if !SledJournal::exists(data_dir) {
+    if !SledJournal::exists(data_dir).is_ok_and(|is_there| is_there) {
         return Err(Failure::new(Exit::NotFound, anyhow!("there is no journal in {}", data_dir.display())));
     }
     let folder = Folder::open(data_dir).map_err(explain)?;

@@ -7,6 +7,9 @@ use super::SHARDS_MAX;
 const LISTEN_DEFAULT: &str = "127.0.0.1:3000";
 const DATA_DIR_DEFAULT: &str = "./data";
 const DISK_RESERVE_BYTES_DEFAULT: &str = "268435456";
+const CHECKPOINT_SECONDS_DEFAULT: &str = "300";
+const CHECKPOINT_BYTES_DEFAULT: &str = "268435456";
+const RETAIN_DEFAULT: &str = "7d";
 const RATE_LIMIT_PER_SECOND_DEFAULT: &str = "1000";
 const RATE_LIMIT_BURST_DEFAULT: &str = "2000";
 const AUTH_RATE_LIMIT_PER_SECOND_DEFAULT: &str = "5";
@@ -48,6 +51,9 @@ pub(super) const SETTINGS: &[Known] = &[
     known("workers", "HOLDFAST_WORKERS", Shown::Whole),
     known("log_format", "HOLDFAST_LOG_FORMAT", Shown::Whole),
     known("disk_reserve_bytes", "HOLDFAST_DISK_RESERVE_BYTES", Shown::Whole),
+    known("checkpoint_seconds", "HOLDFAST_CHECKPOINT_SECONDS", Shown::Whole),
+    known("checkpoint_bytes", "HOLDFAST_CHECKPOINT_BYTES", Shown::Whole),
+    known("retain", "HOLDFAST_RETAIN", Shown::Whole),
     known("secure_cookies", "HOLDFAST_SECURE_COOKIES", Shown::Whole),
     known("rate_limit_per_second", "HOLDFAST_RATE_LIMIT_PER_SECOND", Shown::Whole),
     known("rate_limit_burst", "HOLDFAST_RATE_LIMIT_BURST", Shown::Whole),
@@ -84,6 +90,9 @@ pub(super) fn defaults() -> impl Iterator<Item = (&'static str, String)> {
         ("workers", &cores),
         ("log_format", "text"),
         ("disk_reserve_bytes", DISK_RESERVE_BYTES_DEFAULT),
+        ("checkpoint_seconds", CHECKPOINT_SECONDS_DEFAULT),
+        ("checkpoint_bytes", CHECKPOINT_BYTES_DEFAULT),
+        ("retain", RETAIN_DEFAULT),
         ("secure_cookies", "false"),
         ("rate_limit_per_second", RATE_LIMIT_PER_SECOND_DEFAULT),
         ("rate_limit_burst", RATE_LIMIT_BURST_DEFAULT),

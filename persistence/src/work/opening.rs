@@ -12,10 +12,11 @@ use std::sync::Arc;
 
 use super::record::Record;
 use super::{Known, Store};
+use crate::about::random_id;
 use crate::error::Error;
 use crate::folder::{Folder, sync_folder};
 use crate::journal::Cause;
-use crate::sled_journal::{panic_message, random_id};
+use crate::sled_journal::panic_message;
 
 const TASK_TREE: &str = "tasks";
 const ABOUT_TREE: &str = "about";

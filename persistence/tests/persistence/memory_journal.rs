@@ -1,6 +1,6 @@
 //! Faults of the disk in memory: what the appender hears, and what the next start finds.
 
-use holdfast_persistence::{AppendError, Fault, MemoryDisk, Writer};
+use holdfast_persistence::{AppendError, BatchNumber, Error, Fault, Head, MemoryDisk, Writer, replay};
 
 use crate::support::{ID, append_batches, header, payload, record, recover};
 
@@ -73,11 +73,27 @@ fn failed_journal_takes_nothing_more() {
         let mut builder = holdfast_persistence::FrameBuilder::new();
         builder.push(&header(0, 1), b"x");
         let genesis = holdfast_persistence::FrameHash::genesis(ID);
-        builder.finish(holdfast_persistence::BatchNumber::FIRST, genesis)
+        builder.finish(BatchNumber::FIRST, genesis)
     };
     let frames = [frame];
     use holdfast_persistence::Journal;
     assert!(matches!(journal.append(&frames), Err(AppendError::Unknown { .. })));
     assert!(matches!(journal.append(&frames), Err(AppendError::Rejected { .. })));
     assert_eq!(disk.appends(), 1);
+}
+
+#[test]
+fn trimmed_disk_is_replayed_from_its_beginning() {
+    let disk = MemoryDisk::new(ID, 2);
+    append_batches(disk.journal(), 10).expect("no fault");
+    disk.trim_before(BatchNumber(7));
+    disk.trim_before(BatchNumber(3));
+    let disk = disk.crash();
+    let (replayed, records) = recover(&mut disk.journal()).expect("it is sound");
+    assert_eq!(records, (7..=10).map(|sequence| record(0, sequence)).collect::<Vec<_>>());
+    assert_eq!(replayed.head.next_batch(), BatchNumber(11));
+    let refused = replay(&disk.journal(), Head::genesis(ID, 2), |_| Ok(()));
+    assert!(matches!(refused, Err(Error::Trimmed { first: BatchNumber(7) })), "{refused:?}");
+    append_batches(disk.journal(), 2).expect("no fault");
+    assert_eq!(recover(&mut disk.journal()).expect("it is sound").1.len(), 6);
 }

@@ -6,46 +6,12 @@ use std::path::Path;
 use holdfast_persistence::frame::FRAME_BYTES_LIMIT;
 use holdfast_persistence::{
     BatchNumber, Committer, CommitterOptions, Damage, Error, FRAME_BYTES_MAX, Folder, FrameSource, Head,
-    JournalId, Options, Partition, RECORD_BYTES_MAX, Sequence, SledJournal, Writer,
+    JournalId, Options, Partition, RECORD_BYTES_MAX, Sequence, SledJournal, Store, Writer,
 };
 
-use crate::support::{ID, append_batches, header, record, recover};
-
-fn options() -> Options {
-    Options { partitions: 2, id: Some(ID), ..Options::default() }
-}
-
-fn open(path: &Path) -> SledJournal {
-    let folder = Folder::open(path).expect("the folder is free");
-    SledJournal::open(&folder, options()).expect("the journal can be opened")
-}
-
-/// Changes what sled has stored under a batch number, by its own means; emptied frames are removed.
-fn damage(path: &Path, batch: u64, deed: impl FnOnce(&mut Vec<u8>)) {
-    in_sled(path, "journal", &batch.to_be_bytes(), deed);
-}
-
-fn in_sled(path: &Path, tree: &str, key: &[u8], deed: impl FnOnce(&mut Vec<u8>)) {
-    // The journal's sled may take a moment to let go of its lock; opening the journal waits for that.
-    drop(open(path));
-    let config =
-        sled::Config::new().path(path.join("journal")).segment_size(8 * 1024 * 1024).flush_every_ms(None);
-    let db = loop {
-        match config.open() {
-            Err(error) if error.to_string().contains("could not acquire lock") => std::thread::yield_now(),
-            opened => break opened.expect("it was opened before"),
-        }
-    };
-    let tree = db.open_tree(tree).expect("it exists");
-    let mut bytes = tree.get(key).expect("it reads").expect("it is there").to_vec();
-    deed(&mut bytes);
-    if bytes.is_empty() {
-        tree.remove(key).expect("it writes");
-    } else {
-        tree.insert(key, bytes).expect("it writes");
-    }
-    db.flush().expect("it flushes");
-}
+use crate::support::{
+    ID, append_batches, damage, header, in_sled, open, options, record, recover, with_tree,
+};
 
 fn corruption(path: &Path) -> (u64, Damage) {
     match recover(&mut open(path)) {
@@ -209,6 +175,98 @@ fn description_of_a_journal_is_that_of_the_golden_file() {
 }
 
 #[test]
+fn beginning_of_a_trimmed_journal_is_that_of_the_golden_file() {
+    let data = tempfile::tempdir().expect("a temporary folder");
+    append_batches(open(data.path()), 5).expect("the disk is well");
+    let mut journal = open(data.path());
+    recover(&mut journal).expect("it is sound");
+    let removed = journal.trimmer().remove_before(BatchNumber(4)).expect("it is sound");
+    assert_eq!(removed.batches, 3);
+    drop(journal);
+    in_sled(data.path(), "meta", b"start", |start| {
+        assert_eq!(start.as_slice(), include_bytes!("../golden/start-v1.bin"));
+    });
+    in_sled(data.path(), "meta", b"start", |start| start[5] ^= 1);
+    let folder = Folder::open(data.path()).expect("it is free");
+    let error = SledJournal::open(&folder, options()).expect_err("nobody knows where it begins");
+    assert!(matches!(error, Error::NoDescription { .. }), "{error}");
+}
+
+#[test]
+fn trim_cut_short_leaves_frames_that_nobody_misses() {
+    let data = tempfile::tempdir().expect("a temporary folder");
+    append_batches(open(data.path()), 10).expect("the disk is well");
+    let mut journal = open(data.path());
+    recover(&mut journal).expect("it is sound");
+    let frames: Vec<_> =
+        journal.frames(BatchNumber(2)).take(3).map(|frame| frame.expect("it reads")).collect();
+    journal.trimmer().remove_before(BatchNumber(6)).expect("it is sound");
+    drop(journal);
+    // As if the crash had come before frames 2 to 4 went.
+    with_tree(data.path(), "journal", |tree| {
+        for frame in &frames {
+            tree.insert(frame.batch.0.to_be_bytes(), &*frame.bytes).expect("it writes");
+        }
+    });
+    let mut journal = open(data.path());
+    let (replayed, records) = recover(&mut journal).expect("what is before the beginning is no damage");
+    assert_eq!((replayed.batches, records[0].header.sequence), (5, Sequence(6)));
+    assert_eq!(journal.stat().expect("it reads").first_batch, Some(BatchNumber(6)));
+    let genesis = Head::genesis(ID, 2);
+    let refused = holdfast_persistence::replay(&journal, genesis, |_| Ok(()));
+    assert!(matches!(refused, Err(Error::Trimmed { first: BatchNumber(6) })), "{refused:?}");
+    let removed = journal.trimmer().remove_before(BatchNumber(7)).expect("it is sound");
+    assert_eq!(removed.batches, 1);
+    for batch in 1..=6 {
+        assert!(journal.frame(BatchNumber(batch)).expect("it reads").is_none(), "batch {batch} went");
+    }
+}
+
+#[test]
+fn damaged_frames_are_trimmed_with_the_others() {
+    let data = tempfile::tempdir().expect("a temporary folder");
+    append_batches(open(data.path()), 500).expect("the disk is well");
+    let mut journal = open(data.path());
+    let (replayed, _) = recover(&mut journal).expect("it is sound");
+    let expected = journal.survey_cut(Head::before(&journal), BatchNumber(490)).expect("it reads").head;
+    drop(journal);
+    damage(data.path(), 70, |bytes| bytes[60] ^= 1);
+    damage(data.path(), 71, Vec::clear);
+    let mut journal = open(data.path());
+    journal.recover(replayed.head.clone(), &mut |_| Ok(())).expect("what is behind the head is sound");
+    let trimmer = journal.trimmer();
+    let removed = trimmer.remove_before(BatchNumber(490)).expect("nobody needs them");
+    assert_eq!(removed.batches, 489);
+    let start = journal.start();
+    assert_eq!((start.next_batch(), start.last_hash()), (expected.next_batch(), expected.last_hash()));
+    let sequences = |head: &Head| head.partitions().iter().map(|it| it.sequence).collect::<Vec<_>>();
+    assert_eq!(sequences(&start), sequences(&expected));
+    drop((journal, trimmer));
+    let mut journal = open(data.path());
+    let (whole, _) = recover(&mut journal).expect("what is left is sound");
+    assert_eq!((whole.batches, &whole.head), (11, &replayed.head));
+    for batch in 1..490 {
+        assert!(journal.frame(BatchNumber(batch)).expect("it reads").is_none(), "batch {batch} went");
+    }
+}
+
+#[test]
+fn trim_whose_new_beginning_is_damaged_is_refused() {
+    let data = tempfile::tempdir().expect("a temporary folder");
+    append_batches(open(data.path()), 6).expect("the disk is well");
+    let mut journal = open(data.path());
+    let (replayed, _) = recover(&mut journal).expect("it is sound");
+    drop(journal);
+    damage(data.path(), 2, |bytes| bytes[60] ^= 1);
+    damage(data.path(), 4, |bytes| bytes[60] ^= 1);
+    let mut journal = open(data.path());
+    journal.recover(replayed.head, &mut |_| Ok(())).expect("what is behind the head is sound");
+    let refused = journal.trimmer().remove_before(BatchNumber(4));
+    assert!(matches!(refused, Err(Error::Corrupt { batch: BatchNumber(4), .. })), "{refused:?}");
+    assert_eq!(journal.trimmer().first(), BatchNumber::FIRST, "nothing was removed");
+}
+
+#[test]
 fn store_that_is_no_store_is_refused_with_its_reason() {
     let data = tempfile::tempdir().expect("a temporary folder");
     std::fs::create_dir(data.path().join("journal")).expect("the folder is writable");
@@ -232,7 +290,7 @@ fn store_that_lost_its_acknowledged_end_is_refused_until_the_operator_accepts_it
         matches!(error, Error::Lost { acknowledged: BatchNumber(5), found: BatchNumber(3), .. }),
         "{text}"
     );
-    assert!(text.contains("delete the file `acknowledged`"), "{text}");
+    assert!(text.contains("holdfast journal repair"), "{text}");
     std::fs::remove_file(data.path().join("journal/acknowledged")).expect("it is there");
     append_batches(open(data.path()), 1).expect("the loss was accepted");
     assert_eq!(open(data.path()).acknowledged(), Some(BatchNumber(4)));
@@ -266,11 +324,28 @@ fn mark_of_acknowledged_batches_is_that_of_the_golden_file() {
 }
 
 #[test]
-fn unreadable_mark_says_nothing() {
+fn damaged_mark_is_told_and_a_start_writes_it_anew() {
     let data = tempfile::tempdir().expect("a temporary folder");
     append_batches(open(data.path()), 3).expect("the disk is well");
-    std::fs::write(data.path().join("journal/acknowledged"), [0; 28]).expect("it is writable");
-    assert_eq!(open(data.path()).acknowledged(), None);
+    let path = data.path().join("journal/acknowledged");
+    let sound = std::fs::read(&path).expect("it is there");
+    let mut flipped = sound.clone();
+    flipped[20] ^= 1;
+    for damage in [flipped, vec![0; 28], sound[..27].to_vec()] {
+        std::fs::write(&path, &damage).expect("it is writable");
+        let journal = open(data.path());
+        assert_eq!(journal.acknowledged(), None);
+        let error = journal.check_mark().expect_err("it is damaged");
+        assert!(matches!(&error, Error::DamagedMark { path: told } if *told == path), "{error}");
+        drop(journal);
+        assert_eq!(std::fs::read(&path).expect("it is there"), damage, "whoever only looks changes nothing");
+        recover(&mut open(data.path())).expect("the journal is sound");
+        assert_eq!(std::fs::read(&path).expect("it is there"), sound);
+        open(data.path()).check_mark().expect("it is sound again");
+    }
+    // As a power failure may leave it.
+    std::fs::write(&path, "").expect("it is writable");
+    open(data.path()).check_mark().expect("it says nothing");
     append_batches(open(data.path()), 1).expect("the disk is well");
     assert_eq!(open(data.path()).acknowledged(), Some(BatchNumber(4)));
 }

@@ -1,10 +1,11 @@
 //! What the tests have in common: records that follow each other, and journals filled with them.
 
+use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use holdfast_persistence::{
-    AppendError, BatchNumber, EncodedFrame, Epoch, Error, Head, Journal, JournalId, OwnedRecord, Partition,
-    RecordHeader, Replayed, Sequence, Store, Writer,
+    AppendError, BatchNumber, EncodedFrame, Epoch, Error, Folder, Head, Journal, JournalId, Options,
+    OwnedRecord, Partition, RecordHeader, Replayed, Sequence, SledJournal, Store, Writer,
 };
 
 pub(crate) const ID: JournalId = JournalId(*b"a journal's name");
@@ -49,6 +50,51 @@ pub(crate) fn append_batches(mut journal: impl Store + 'static, batches: u64) ->
         writer.commit()?;
     }
     Ok(())
+}
+
+/// Two partitions, and the name of the golden files.
+pub(crate) fn options() -> Options {
+    Options { partitions: 2, id: Some(ID), ..Options::default() }
+}
+
+/// Opens the journal of a data folder that is free.
+pub(crate) fn open(path: &Path) -> SledJournal {
+    let folder = Folder::open(path).expect("the folder is free");
+    SledJournal::open(&folder, options()).expect("the journal can be opened")
+}
+
+/// Changes what sled has stored under a batch number, by its own means; emptied frames are removed.
+pub(crate) fn damage(path: &Path, batch: u64, deed: impl FnOnce(&mut Vec<u8>)) {
+    in_sled(path, "journal", &batch.to_be_bytes(), deed);
+}
+
+/// Changes one value of sled's, by its own means; an emptied one is removed.
+pub(crate) fn in_sled(path: &Path, tree: &str, key: &[u8], deed: impl FnOnce(&mut Vec<u8>)) {
+    with_tree(path, tree, |tree| {
+        let mut bytes = tree.get(key).expect("it reads").expect("it is there").to_vec();
+        deed(&mut bytes);
+        if bytes.is_empty() {
+            tree.remove(key).expect("it writes");
+        } else {
+            tree.insert(key, bytes).expect("it writes");
+        }
+    });
+}
+
+/// Opens one tree of sled's, in place of the journal.
+pub(crate) fn with_tree(path: &Path, tree: &str, deed: impl FnOnce(&sled::Tree)) {
+    // The journal's sled may take a moment to let go of its lock; opening the journal waits for that.
+    drop(open(path));
+    let config =
+        sled::Config::new().path(path.join("journal")).segment_size(8 * 1024 * 1024).flush_every_ms(None);
+    let db = loop {
+        match config.open() {
+            Err(error) if error.to_string().contains("could not acquire lock") => std::thread::yield_now(),
+            opened => break opened.expect("it was opened before"),
+        }
+    };
+    deed(&db.open_tree(tree).expect("it exists"));
+    db.flush().expect("it flushes");
 }
 
 /// A journal that tells of each append and waits for leave to finish it.
