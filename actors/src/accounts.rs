@@ -8,6 +8,7 @@ use holdfast_persistence::{Sequence, Ticket};
 use tokio::sync::oneshot;
 
 use crate::context::{Actor, Context};
+use crate::image::{Key, touch};
 use crate::keys::{Kept, KeyGuard};
 use crate::outcome::{Answered, Outcome, Refused};
 use crate::pending::Pending;
@@ -178,7 +179,7 @@ impl AccountBook {
             Err(refusal) => (Vec::new(), Some(refusal)),
         };
         for event in &events {
-            self.accounts.apply(event, now);
+            self.apply(turns, event, now);
         }
         let answered = match refusal {
             Some(refusal) => Err(Refused::Account(refusal)),
@@ -192,14 +193,26 @@ impl AccountBook {
 
     fn record(&mut self, turns: &TurnContext, entry: Entry) -> Position {
         for event in &entry.events {
-            self.accounts.apply(event, entry.now);
+            self.apply(turns, event, entry.now);
         }
         self.journal(turns, entry)
+    }
+
+    fn apply(&mut self, turns: &TurnContext, event: &Event, now: Timestamp) {
+        touch::account_event(&self.accounts, event, now, |key| self.touch(turns, key));
+        self.accounts.apply(event, now);
+    }
+
+    fn touch(&self, turns: &TurnContext, key: Key) {
+        let changes = &turns.partition(ACCOUNTS_PARTITION).changes;
+        changes.touch(key, |packer| packer.of_accounts(key, &self.accounts, self.last_sequence));
     }
 
     /// Journals what was applied already, and lets everybody see it.
     fn journal(&mut self, turns: &TurnContext, entry: Entry) -> Position {
         let Entry { context, key, events, now } = entry;
+        // Also without events: the entry of the accounts names their newest record.
+        self.touch(turns, Key::Accounts);
         let position = turns.next_position(ACCOUNTS_PARTITION);
         for event in &events {
             if let Event::Created(Account { id, .. }) | Event::Changed { id, .. } = event {

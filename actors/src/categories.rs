@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::context::Context;
 use crate::directory::Directory;
+use crate::image::Key;
 use crate::keys::{Kept, KeyGuard};
 use crate::outcome::{Answered, Outcome, Refused};
 use crate::pending::Pending;
@@ -81,6 +82,8 @@ impl CategoryBook {
             Ok(events) => (events, None),
             Err(refusal) => (Vec::new(), Some(refusal)),
         };
+        let changes = &turns.partition(CATEGORIES_PARTITION).changes;
+        changes.touch(Key::Categories, |packer| packer.categories(&self.categories, self.last_sequence));
         events.iter().for_each(|event| self.categories.apply(event, now));
         let answered: Answered = match (refusal, self.categories.get(id)) {
             (Some(refusal), _) => Err(Refused::Category(refusal)),

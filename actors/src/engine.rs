@@ -6,6 +6,8 @@
 mod carts;
 mod catalogue;
 mod categories;
+mod checkpoints;
+mod feed;
 mod mails;
 mod orders;
 mod people;
@@ -26,10 +28,11 @@ use actix::{Addr, Arbiter, ArbiterHandle, Handler, Message};
 use holdfast_domain::product::Refusal;
 use holdfast_domain::{ProductId, Sku};
 use holdfast_persistence::{
-    AppendError, Commits, Committer, CommitterOptions, Journal, Partition, Queue, Reader, Ticket,
+    AppendError, Checkpoints, Commits, Committer, CommitterOptions, Journal, Partition, Queue, Reader, Ticket,
 };
 use tokio::sync::oneshot;
 
+use crate::checkpoint::{CheckpointOptions, Keeper};
 use crate::clock::Clock;
 use crate::context::Context;
 use crate::directory::Directory;
@@ -46,6 +49,7 @@ use crate::turn::{Reply, Wish};
 
 pub use carts::CartItem;
 pub use catalogue::{Listed, ProductPage};
+pub use checkpoints::Kind;
 pub use orders::{Basket, NewOrder, OrderFilter, Wanted};
 pub use people::AccountFilter;
 pub use prices::{Quote, QuoteFor, QuotedLine};
@@ -55,6 +59,9 @@ pub use stock::{Recount, StockOperation, StockRefusal};
 
 /// With more than this waiting for the disk, writes are shed.
 const BACKLOG_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// How long the end of the engine waits for a checkpoint that is being written.
+const KEEPER_WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// How an engine runs.
 pub struct Options {
@@ -77,6 +84,8 @@ pub struct Options {
     pub gateway: Arc<dyn PaymentGateway>,
     /// What the journal's writer is told; its failure callback stops the process.
     pub committer: CommitterOptions,
+    /// How checkpoints are taken; without, none are.
+    pub checkpoints: Option<CheckpointOptions>,
 }
 
 /// All products of the process, in memory and in the journal. Clones are the same engine.
@@ -99,6 +108,9 @@ struct Inner {
     ids: Ids,
     admitted_max: usize,
     committer: Mutex<Option<Committer>>,
+    keeper: Option<Keeper>,
+    /// Where checkpoints are, where they are taken.
+    checkpoint_files: Option<Checkpoints>,
 }
 
 /// The way into one shard.
@@ -177,6 +189,9 @@ impl Engine {
     ///
     /// Never: nothing panics while it holds the lock.
     pub fn stop(&self) -> Result<Box<dyn Journal>, Stopped> {
+        if let Some(keeper) = &self.inner.keeper {
+            keeper.stop(KEEPER_WAIT_MAX);
+        }
         let committer = self.inner.committer.lock().expect("nothing panics while it holds this").take();
         let journal = committer.ok_or(Stopped)?.close().map_err(|_| Stopped)?;
         for shard in &self.inner.shards {

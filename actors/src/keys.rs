@@ -98,12 +98,45 @@ impl Keys {
         Claim::First(KeyGuard { keys: Arc::clone(self), request, claimed_at: now })
     }
 
-    /// Takes an outcome from the journal, during recovery.
-    pub fn restore(&self, keyed: &record::KeyedOutcome, position: Position, at: Timestamp) {
-        let kept = Kept { answered: keyed.answered.clone(), position, ticket: Ticket::ZERO };
-        let mut slice = self.slice(keyed.key.key);
+    /// Takes an outcome from the journal, during recovery; see [`Keys::restore_kept`].
+    pub fn restore(&self, keyed: record::KeyedOutcome, position: Position, at: Timestamp) {
+        self.restore_kept(keyed.key, keyed.answered, position, at);
+    }
+
+    /// Takes an outcome from the journal or from a checkpoint, during recovery, in any order. After the last one, see
+    /// [`Keys::restored`].
+    pub(crate) fn restore_kept(
+        &self,
+        request: RequestKey,
+        answered: Answered,
+        position: Position,
+        at: Timestamp,
+    ) {
+        let kept = Kept { answered, position, ticket: Ticket::ZERO };
+        let mut slice = self.slice(request.key);
         slice.book.forget(at, FORGET_COUNT_MAX);
-        slice.book.keep(keyed.key.key, keyed.key.fingerprint, Arc::new(kept), at);
+        slice.book.restore(request.key, request.fingerprint, Arc::new(kept), at);
+    }
+
+    /// All outcomes are back: forgets those that are too old at `now`, and orders the rest by age.
+    pub(crate) fn restored(&self, now: Timestamp) {
+        self.slices.iter().for_each(|slice| lock(slice).book.restored(now));
+    }
+
+    /// Lends every outcome that is kept, in no order. Each slice is locked while it is walked: not for the hot path.
+    pub(crate) fn each(&self, mut take: impl FnMut(RequestKey, &Kept, Timestamp)) {
+        for slice in &self.slices {
+            for (key, fingerprint, kept, at) in lock(slice).book.iter() {
+                take(RequestKey { key, fingerprint }, kept, at);
+            }
+        }
+    }
+
+    /// What is kept of one key.
+    pub(crate) fn get(&self, key: Key) -> Option<(RequestKey, Arc<Kept>, Timestamp)> {
+        let slice = self.slice(key);
+        let (fingerprint, kept, at) = slice.book.get(key)?;
+        Some((RequestKey { key, fingerprint }, Arc::clone(kept), at))
     }
 
     /// How many outcomes are kept.

@@ -4,6 +4,9 @@
 //! however long the journal is, and nothing is kept in memory for it. The figures after each movement are the
 //! present ones with the later movements undone.
 
+pub mod past;
+pub mod whole;
+
 use holdfast_domain::product::movement::Cause;
 use holdfast_domain::product::{Event, Levels, MovementKind, Reason, VariantNo};
 use holdfast_domain::{ProductId, Timestamp};
@@ -153,7 +156,11 @@ pub(crate) fn stored_turn(reader: &Reader, position: Position) -> Result<Option<
     if sequence.0 == 0 {
         return Ok(None);
     }
-    let Some(record) = reader.read(partition, sequence)? else { return Ok(None) };
+    let record = match reader.read(partition, sequence) {
+        Ok(Some(record)) => record,
+        Ok(None) | Err(holdfast_persistence::Error::Trimmed { .. }) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
     let turn = StoredTurn::read(record.as_record());
     turn.map(Some).map_err(|source| Error::Record { partition, sequence, source })
 }

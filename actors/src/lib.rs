@@ -46,7 +46,9 @@ mod sagas;
 mod peers;
 mod supervisors;
 
+pub mod checkpoint;
 pub mod history;
+mod image;
 pub mod ledger;
 pub mod record;
 pub mod recovery;

@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 
 use crate::clock::Clock;
 use crate::context::{Actor, Context};
+use crate::image::{Key, Packer};
 use crate::outcome::OrderFacts;
 use crate::pending::{self, Pending};
 use crate::record::{self, Entity, Events, OrderFact, Turn};
@@ -86,21 +87,22 @@ pub(crate) struct SettleMails {
     pub(crate) reply: oneshot::Sender<Pending<()>>,
 }
 
-/// What a journal says of mails, while it is read.
+/// What a journal, or one partition of it, says of mails, while it is read.
 #[derive(Debug, Default)]
 pub(crate) struct Replay {
-    /// From where on they are due.
+    /// From where on they are due; one partition knows.
     begun: Option<Epoch>,
-    /// Of the newest record.
-    epoch: Epoch,
-    unsent: BTreeMap<About, Timestamp>,
+    /// With the epoch of the record that says so: whether it counts may be known by another partition only.
+    unsent: BTreeMap<About, (Epoch, Timestamp)>,
+    /// What was sent and is not due here: once, an order could be in another partition than the record of its purchase.
+    sent_elsewhere: Vec<About>,
 }
 
 /// What a journal said of mails.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Recovered {
-    /// Whether it says from where on they are due.
-    pub(crate) has_begun: bool,
+    /// From where on they are due, if it says so.
+    pub(crate) begun: Option<Epoch>,
     /// What is due and not known to be sent.
     pub(crate) unsent: BTreeMap<About, Timestamp>,
 }
@@ -193,13 +195,22 @@ impl TurnContext {
     pub(crate) fn note_mails(&self, partition: Partition, now: Timestamp, ticket: Ticket, turn: &Turn) {
         let has_address = |id| self.partition(partition).books.borrow().orders.has_address(id);
         due(turn, has_address, |about| {
+            let key = Key::Unsent(about);
+            self.partition(partition).changes.touch(key, |packer| packer.gone(key));
             self.directory.unsents().note(Unsent { about, at: now }, ticket);
         });
     }
 
     /// Journals that mails of a partition were sent. What is not due, or was said before, leaves no record.
     pub(crate) fn settle_mails(&self, partition: Partition, about: &[About]) -> Pending<()> {
-        let sent = self.directory.unsents().settle(about);
+        let unsents = self.directory.unsents();
+        for about in about {
+            if let Some(at) = unsents.since(*about) {
+                let touch = |packer: &mut Packer| packer.unsent(*about, at);
+                self.partition(partition).changes.touch(Key::Unsent(*about), touch);
+            }
+        }
+        let sent = unsents.settle(about);
         for sent in sent.chunks(SENT_COUNT_MAX) {
             let position = self.next_position(partition);
             let turn = turn(sent.iter().copied().map(Fact::Sent).collect());
@@ -233,8 +244,8 @@ pub(crate) fn resume(
     last: &mut Timestamp,
     clock: &dyn Clock,
 ) -> Ticket {
-    unsents.restore(&recovered.unsent);
-    if recovered.has_begun {
+    unsents.restore(&recovered.unsent, recovered.begun.unwrap_or(epoch));
+    if recovered.begun.is_some() {
         return Ticket::ZERO;
     }
     *last = clock.now().max(*last);
@@ -255,6 +266,17 @@ fn turn(facts: Vec<Fact>) -> Turn {
 }
 
 impl Replay {
+    /// Puts back from where on mails are due, as a checkpoint keeps it.
+    pub(crate) const fn restore_begun(&mut self, begun: Epoch) {
+        self.begun = Some(begun);
+    }
+
+    /// Puts back a mail that is due, as a checkpoint keeps it.
+    pub(crate) fn restore(&mut self, about: About, at: Timestamp) {
+        // Whatever begun says: it is due.
+        self.unsent.insert(about, (Epoch(u32::MAX), at));
+    }
+
     /// Takes what a record says. `has_address` is asked when the record is in the books.
     pub(crate) fn take(
         &mut self,
@@ -263,11 +285,6 @@ impl Replay {
         turn: &Turn,
         has_address: impl Fn(OrderId) -> bool,
     ) {
-        // So that a long history from before mails costs no more than one epoch of it.
-        if self.begun.is_none() && epoch > self.epoch {
-            self.unsent.clear();
-        }
-        self.epoch = self.epoch.max(epoch);
         if self.begun.is_some_and(|begun| epoch < begun) {
             return;
         }
@@ -275,7 +292,7 @@ impl Replay {
             return facts.iter().for_each(|fact| self.apply(fact, epoch));
         }
         due(turn, has_address, |about| {
-            self.unsent.insert(about, at);
+            self.unsent.insert(about, (epoch, at));
         });
     }
 
@@ -283,14 +300,29 @@ impl Replay {
         match fact {
             Fact::Begun => self.begun = self.begun.or(Some(epoch)),
             Fact::Sent(about) => {
-                self.unsent.remove(about);
+                if self.unsent.remove(about).is_none() {
+                    self.sent_elsewhere.push(*about);
+                }
             }
         }
     }
 
-    /// What the journal said; nothing is due where it says nothing of mails.
-    pub(crate) fn finish(self) -> Recovered {
-        let has_begun = self.begun.is_some();
-        Recovered { has_begun, unsent: if has_begun { self.unsent } else { BTreeMap::new() } }
+    /// What all partitions together said; nothing is due where none says anything of mails.
+    pub(crate) fn finish(partitions: impl Iterator<Item = Self>) -> Recovered {
+        let (mut begun, mut unsent, mut sent) = (None, BTreeMap::new(), Vec::new());
+        for partition in partitions {
+            begun = begun.or(partition.begun);
+            unsent.extend(partition.unsent);
+            sent.extend(partition.sent_elsewhere);
+        }
+        let Some(begun) = begun else { return Recovered::default() };
+        for about in sent {
+            unsent.remove(&about);
+        }
+        unsent.retain(|_, (epoch, _)| *epoch >= begun);
+        Recovered {
+            begun: Some(begun),
+            unsent: unsent.into_iter().map(|(about, (_, at))| (about, at)).collect(),
+        }
     }
 }

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use crate::context::Context;
 use crate::directory::Directory;
+use crate::image::Key;
 use crate::keys::{Kept, KeyGuard};
 use crate::outcome::{Answered, Outcome};
 use crate::pending::Pending;
@@ -83,6 +84,8 @@ impl PriceBook {
         if decided == Err(Refusal::Unknown) {
             return Reply { answered: Err(Refusal::Unknown.into()), position: None, is_replayed: false };
         }
+        let changes = &turns.partition(PRICES_PARTITION).changes;
+        changes.touch(Key::PriceRules, |packer| packer.price_rules(&self.list, self.last_sequence));
         let events: Vec<Event> = decided.iter().flatten().cloned().collect();
         events.iter().for_each(|event| self.list.apply(event, now));
         let answered: Answered = match decided {

@@ -3,7 +3,7 @@
 //! It lives while the product is in use. Its address is in the [`crate::directory`] and nowhere else, so taking
 //! it out there is all it takes to let the actor drain its mailbox and give its product back to the shard.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use actix::{Actor, Context as ActixContext, Handler, Message};
@@ -18,8 +18,8 @@ use crate::turn::{Live, Reply, Wish};
 
 /// Gives a product its turns.
 pub(crate) struct ProductActor {
-    /// None only after the actor stopped.
-    live: Option<Live>,
+    /// The shard looks at it between messages, and nobody else.
+    live: Rc<RefCell<Live>>,
     core: Rc<Core>,
     /// Set by each message, cleared by the shard's sweep: the second chance before passivation.
     is_used: Rc<Cell<bool>>,
@@ -50,12 +50,8 @@ pub(crate) enum ReplyTo {
 pub(crate) struct Look;
 
 impl ProductActor {
-    pub(crate) const fn new(live: Live, core: Rc<Core>, is_used: Rc<Cell<bool>>) -> Self {
-        Self { live: Some(live), core, is_used }
-    }
-
-    fn live(&mut self) -> &mut Live {
-        self.live.as_mut().expect("a running actor has its product")
+    pub(crate) const fn new(live: Rc<RefCell<Live>>, core: Rc<Core>, is_used: Rc<Cell<bool>>) -> Self {
+        Self { live, core, is_used }
     }
 }
 
@@ -63,8 +59,7 @@ impl Actor for ProductActor {
     type Context = ActixContext<Self>;
 
     fn stopped(&mut self, _: &mut Self::Context) {
-        let live = self.live.take().expect("an actor stops once");
-        self.core.take_back(live);
+        self.core.take_back(&self.live);
     }
 }
 
@@ -74,7 +69,7 @@ impl Handler<Ask> for ProductActor {
     fn handle(&mut self, ask: Ask, _: &mut Self::Context) {
         self.is_used.set(true);
         let core = Rc::clone(&self.core);
-        let pending = self.live().turn(&core.turns, ask.wish, &ask.context, ask.key);
+        let pending = self.live.borrow_mut().turn(&core.turns, ask.wish, &ask.context, ask.key);
         match ask.reply {
             ReplyTo::Request(asker) => core.outbox.send(pending, asker),
             // A saga never hangs up; only a shard that is stopped drops it.
@@ -87,6 +82,6 @@ impl Handler<Look> for ProductActor {
     type Result = Option<Product>;
 
     fn handle(&mut self, _: Look, _: &mut Self::Context) -> Option<Product> {
-        self.live().product.clone()
+        self.live.borrow().product.clone()
     }
 }

@@ -4,17 +4,17 @@
 //! the domain's today and must not change with it. New variants go to the end, new fields need a new version,
 //! and the golden bytes of every version stay in `actors/tests/golden/`.
 
-mod account;
+pub(crate) mod account;
 mod cart;
-mod category;
+pub(crate) mod category;
 mod event;
 mod mails;
-mod order;
-mod outcome;
-mod price;
+pub(crate) mod order;
+pub(crate) mod outcome;
+pub(crate) mod price;
 mod refusal;
 mod reservation;
-mod values;
+pub(crate) mod values;
 mod variant;
 
 #[cfg(test)]
@@ -146,6 +146,9 @@ pub enum DecodeError {
     /// Not the bytes of a turn.
     #[error("the payload is not a turn")]
     Bytes(#[source] postcard::Error),
+    /// Not the bytes of an answer.
+    #[error("the bytes are not an answer")]
+    Outcome(#[source] postcard::Error),
     /// A value that the rules do not allow.
     #[error("the stored {0} is out of range")]
     Value(&'static str),
@@ -278,6 +281,26 @@ pub fn decode(payload: &[u8]) -> Result<Turn, DecodeError> {
         key: stored.key.map(keyed).transpose()?,
         events: stored.events.into_domain()?,
     })
+}
+
+/// The stored form of an answer by itself, as a record of a keyed request has it.
+///
+/// # Panics
+///
+/// Never: see [`encode`].
+pub fn encode_outcome(answered: &Answered) -> Vec<u8> {
+    let stored = StoredOutcome::from_domain(answered);
+    postcard::to_extend(&stored, Vec::new()).expect("every stored type has a fixed schema")
+}
+
+/// Reads a stored answer back.
+///
+/// # Errors
+///
+/// [`DecodeError`]: the bytes are damaged, or hold a value that the rules do not allow.
+pub fn decode_outcome(bytes: &[u8]) -> Result<Answered, DecodeError> {
+    let stored: StoredOutcome = postcard::from_bytes(bytes).map_err(DecodeError::Outcome)?;
+    stored.into_domain()
 }
 
 impl EntityV1 {

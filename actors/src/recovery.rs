@@ -1,35 +1,91 @@
-//! From the journal back to the state in memory: replay, then the laws, then what a crash left between owners and
-//! products, and only then anybody may ask.
+//! From the newest checkpoint and the journal behind it back to the state in memory: load, replay, then the laws, then what
+//! a crash left between owners and products, and only then anybody may ask.
 //!
-//! What must be told to products so that they have what their owners claim is found here and told by the shell. The same path serves start, `holdfast journal verify` and the tests. It reads only, but for the torn tail that
-//! the store cuts off.
+//! What must be told to products so that they have what their owners claim is found here and told by the shell. The same
+//! path serves start, `holdfast journal verify` and the tests. It reads only, but for the torn tail that the store cuts off.
+//!
+//! Read in this order: one partition (`part`), all of them (`state`), the threads that bring them back (`load`, `workers`), which
+//! checkpoint to begin with (`newest`), the proof (`verify`), and the past (`until`).
+
+mod part;
+mod state;
+
+mod load;
+mod workers;
+
+mod newest;
+mod until;
+mod verify;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use holdfast_domain::hold::State;
-use holdfast_domain::product::invariant::{self, Violation};
-use holdfast_domain::saga::{self, Books, Unmet};
-use holdfast_domain::{
-    CartId, OrderId, Product, ProductId, ReservationId, Sku, Timestamp, account, cart, category, price,
-    product, reservation,
-};
+use holdfast_domain::saga::Books;
+use holdfast_domain::{Cart, CartId, Product, ProductId, Timestamp, hold, price, product};
 use holdfast_persistence::{
-    self as persistence, Cause, Cut, Epoch, FrameSource, Head, Partition, Record, Replayed, Sequence, Store,
+    self as persistence, BatchNumber, Cause, Checkpoint, Cut, Epoch, FrameHash, FrameSource, Head, Record,
+    Replayed, Store,
 };
 
+pub use self::newest::recover_newest;
+pub use self::until::recover_until;
+pub use self::verify::{Proof, Verified, verify};
+
+use self::state::State;
+use self::workers::{Stop, distribute};
 use crate::accounts::AccountBook;
 use crate::categories::CategoryBook;
+use crate::image::KeySet;
 use crate::keys::Keys;
 use crate::mails::{self, About};
 use crate::prices::PriceBook;
-use crate::record::{Entity, Events, OrderFact, StoredTurn};
-use crate::slots::Slots;
-use crate::turn::{self, Live};
+use crate::slots::ACCOUNTS_PARTITION;
+use crate::turn::Live;
+
+/// How many records pass between two reports of the progress.
+const PROGRESS_RECORDS: u64 = 64 * 1024;
+
+/// How to recover.
+#[derive(Clone, Copy)]
+pub struct Plan<'p> {
+    /// What to begin with; without it, with the first record.
+    pub checkpoint: Option<&'p Checkpoint>,
+    /// How many threads load, decode and apply, beside the one that reads. One does all of it by itself.
+    pub threads: usize,
+    /// Told now and then how far it is.
+    pub progress: &'p (dyn Fn(Progress) + Sync),
+}
+
+/// How far a recovery is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Progress {
+    /// So many entries of the checkpoint are loaded.
+    Loading {
+        /// Entries.
+        entries: u64,
+    },
+    /// So many records behind it are read.
+    Replaying {
+        /// Records.
+        records: u64,
+    },
+    /// Everything is read; now the laws.
+    Checking,
+}
+
+/// What a recovery changed behind the checkpoint that it began with: what the next increment must hold.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Changed {
+    /// There was no checkpoint.
+    #[default]
+    Everything,
+    /// By partition.
+    Keys(Vec<KeySet>),
+}
 
 /// Everything that the journal says.
 pub struct Recovered {
@@ -43,6 +99,9 @@ pub struct Recovered {
     pub(crate) startup: Startup,
     pub(crate) mails: mails::Recovered,
     pub(crate) head: Head,
+    pub(crate) changed: Changed,
+    /// The checkpoint behind which that is.
+    pub(crate) builds_on: Option<u64>,
     /// What was found.
     pub report: Report,
 }
@@ -54,12 +113,14 @@ pub(crate) struct Startup {
     pub(crate) tell: BTreeMap<ProductId, Vec<product::Command>>,
     /// To the journal: carts that are closed, as the second has the lines of the first. The books say so already.
     pub(crate) close: Vec<(CartId, CartId)>,
+    /// The same carts as the journal has them.
+    pub(crate) open: Vec<(CartId, Cart)>,
 }
 
 /// What a recovery went through.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// Frames read.
+    /// Frames read behind the checkpoint, or all.
     pub batches: u64,
     /// Records read: one a turn.
     pub records: u64,
@@ -79,7 +140,17 @@ pub struct Report {
     pub keys: usize,
     /// Bytes read.
     pub bytes: u64,
-    /// How long it took.
+    /// The number of the checkpoint that it began with.
+    pub checkpoint: Option<u64>,
+    /// Entries loaded from it.
+    pub loaded: u64,
+    /// Records read that were in it already.
+    pub left_out: u64,
+    /// How long loading took.
+    pub loading: Duration,
+    /// How long replaying what is behind it took.
+    pub replaying: Duration,
+    /// How long all of it took, with the proof of the laws.
     pub elapsed: Duration,
     /// The torn tail, if a crash left one.
     pub cut: Option<Cut>,
@@ -104,58 +175,255 @@ pub enum Error {
         /// What was found.
         found: String,
     },
+    /// What the journal begins with rests on what is not there any more.
+    #[error(
+        "the journal begins with batch {first}: what was before it was trimmed, and the recovery begins with batch {wanted}; \
+         nothing was changed; restore a backup"
+    )]
+    Trimmed {
+        /// Its first batch.
+        first: BatchNumber,
+        /// The batch that is needed.
+        wanted: BatchNumber,
+    },
+    /// The entries of a checkpoint do not make a state.
+    #[error("checkpoint {number} does not hold together; nothing was changed")]
+    Checkpoint {
+        /// The checkpoint.
+        number: u64,
+        /// What is wrong with it.
+        #[source]
+        source: Cause,
+    },
+    /// A checkpoint and the journal do not say the same.
+    #[error(
+        "checkpoint {number} and what follows it lead to another state than the journal does: the first entry that differs is \
+         {key}; nothing was changed; keep a copy of the data folder"
+    )]
+    Differs {
+        /// The checkpoint.
+        number: u64,
+        /// What the entry is of.
+        key: String,
+    },
+    /// A checkpoint reflects what the journal does not have.
+    #[error(
+        "checkpoint {number} reflects {what}: the journal lost its end, or the checkpoint belongs to another; nothing was \
+         changed; keep a copy of the data folder and restore a backup"
+    )]
+    Beyond {
+        /// The checkpoint.
+        number: u64,
+        /// What is not there.
+        what: String,
+    },
 }
 
-/// A record that does not continue what was read before it.
-#[derive(Debug, thiserror::Error)]
-#[error("the record says that its entity's last one was {claimed}, but it was {actual}")]
-struct Gap {
-    claimed: u64,
-    actual: u64,
+/// Reads a journal from a head on and lends each record; a store cuts its torn tail off as well.
+type Read<'r> =
+    dyn FnMut(Head, &mut persistence::journal::Visit<'_>) -> Result<Replayed, persistence::Error> + 'r;
+
+/// A state, and how it came to be.
+struct Rebuilt {
+    state: State,
+    startup: Startup,
+    replayed: Replayed,
+    report: Report,
 }
 
-/// A record whose events are not of what it belongs to.
-#[derive(Debug, thiserror::Error)]
-#[error("the record of {0:?} holds events of something else")]
-struct Foreign(Entity);
+/// What took how long.
+struct Times {
+    loaded: u64,
+    loading: Duration,
+    replaying: Duration,
+    started: Instant,
+}
+
+impl Default for Plan<'_> {
+    fn default() -> Self {
+        Self { checkpoint: None, threads: 1, progress: &|_| {} }
+    }
+}
 
 /// Replays a whole journal and proves the result.
 ///
 /// # Errors
 ///
-/// [`Error::Journal`] when it cannot be read, [`Error::Law`] when it leads to wrong books.
+/// [`Error::Journal`] when it cannot be read, [`Error::Trimmed`] when its beginning is gone, [`Error::Law`] when it leads to
+/// wrong books.
 pub fn recover<S: Store + ?Sized>(store: &mut S) -> Result<Recovered, Error> {
-    let started = Instant::now();
-    let head = Head::before(&*store);
-    let mut replay = Replay::new(&head);
-    let replayed = store.recover(head, &mut |record| replay.take(record))?;
-    let startup = replay.finish()?;
-    let report = replay.report(&replayed, started.elapsed());
-    let Replay { products, accounts, prices, categories, keys, books, mails, .. } = replay;
-    let mails = mails.finish();
-    let products = products.into_values().filter(|live| live.product.is_some()).collect();
-    let head = replayed.head;
-    Ok(Recovered { products, accounts, prices, categories, keys, books, startup, mails, head, report })
+    recover_from(store, &Plan::default())
 }
 
-/// Proves a whole journal as [`recover`] does, and writes nothing: a torn tail stays where it is. `check_end` says
-/// whether the journal may end where it does, as a chain cannot show that it was longer once.
+/// Loads a checkpoint, replays what is behind it, and proves the result.
 ///
 /// # Errors
 ///
-/// Those of [`recover`].
-pub fn verify<S: FrameSource + ?Sized>(
-    source: &S,
-    check_end: impl FnOnce(&Replayed) -> Result<(), persistence::Error>,
-) -> Result<Report, Error> {
+/// Those of [`recover`], and [`Error::Beyond`].
+pub fn recover_from<S: Store + ?Sized>(store: &mut S, plan: &Plan<'_>) -> Result<Recovered, Error> {
+    check_begin(&*store, plan)?;
+    let rebuilt = rebuild(&Head::before(&*store), plan, &mut |from, visit| store.recover(from, visit))?;
+    check_end(&rebuilt.replayed.head, plan)?;
+    Ok(rebuilt.into_recovered())
+}
+
+/// Refuses a journal that does not reach back to where the plan begins, or does not have what its checkpoint reflects.
+fn check_begin<S: FrameSource + ?Sized>(source: &S, plan: &Plan<'_>) -> Result<(), Error> {
+    let start = source.start();
+    let (first, wanted) =
+        (start.next_batch(), plan.checkpoint.map_or(BatchNumber::FIRST, |it| it.mark().head.next_batch()));
+    if first > wanted {
+        return Err(Error::Trimmed { first, wanted });
+    }
+    let Some(checkpoint) = plan.checkpoint else { return Ok(()) };
+    let hash = match wanted.0.checked_sub(1).map(BatchNumber) {
+        Some(last) if first < wanted => source.frame(last)?.map(|frame| FrameHash::of(&frame.bytes)),
+        _ => Some(start.last_hash()),
+    };
+    if hash == Some(checkpoint.mark().head.last_hash()) {
+        return Ok(());
+    }
+    let found = if hash.is_none() { "which is not there" } else { "but that is another" };
+    let what = format!("the journal before batch {wanted}, {found}");
+    Err(Error::Beyond { number: checkpoint.number(), what })
+}
+
+/// Refuses a journal that ends before what its checkpoint reflects.
+fn check_end(end: &Head, plan: &Plan<'_>) -> Result<(), Error> {
+    let Some(checkpoint) = plan.checkpoint else { return Ok(()) };
+    let mut reflects = checkpoint.mark().reflects.iter().zip(end.partitions()).enumerate();
+    match reflects.find(|(_, (reflected, end))| **reflected > end.sequence) {
+        None => Ok(()),
+        Some((partition, (reflected, end))) => {
+            let what =
+                format!("record {reflected} of partition {partition}, which ends with {}", end.sequence);
+            Err(Error::Beyond { number: checkpoint.number(), what })
+        }
+    }
+}
+
+/// Brings a state back and proves it.
+fn rebuild(start: &Head, plan: &Plan<'_>, read: &mut Read<'_>) -> Result<Rebuilt, Error> {
+    let (mut state, replayed, times) = bring_back(start, plan, read)?;
+    (plan.progress)(Progress::Checking);
+    let startup = state.finish(&replayed.head)?;
+    let report = state.report(&replayed, plan, &times);
+    Ok(Rebuilt { state, startup, replayed, report })
+}
+
+/// Loads and replays.
+fn bring_back(start: &Head, plan: &Plan<'_>, read: &mut Read<'_>) -> Result<(State, Replayed, Times), Error> {
     let started = Instant::now();
-    let head = Head::before(source);
-    let mut replay = Replay::new(&head);
-    let replayed = persistence::replay(source, head, |record| replay.take(record))?;
-    check_end(&replayed)?;
-    // What a crash left to be told is no fault: a start would tell it.
-    replay.finish().map(drop)?;
-    Ok(replay.report(&replayed, started.elapsed()))
+    let mut threads = plan.threads;
+    loop {
+        let partitions = u16::try_from(start.partitions().len());
+        let mut state = State::new(partitions.expect("a journal counts its partitions in 16 bits"));
+        let (from, loaded) = match plan.checkpoint {
+            None => (start.clone(), 0),
+            Some(checkpoint) => {
+                let plan = Plan { threads, ..*plan };
+                (checkpoint.mark().head.clone(), load::load(checkpoint, &mut state, &plan)?)
+            }
+        };
+        let loading = started.elapsed();
+        let Some(replayed) = replay(&mut state, &from, threads, plan.progress, read)? else {
+            threads = 1;
+            continue;
+        };
+        let replaying = started.elapsed().saturating_sub(loading);
+        return Ok((state, replayed, Times { loaded, loading, replaying, started }));
+    }
+}
+
+/// Replays everything behind `from`; nothing when that takes one thread, and there were more.
+fn replay(
+    state: &mut State,
+    from: &Head,
+    threads: usize,
+    progress: &(dyn Fn(Progress) + Sync),
+    read: &mut Read<'_>,
+) -> Result<Option<Replayed>, persistence::Error> {
+    let mut records = 0_u64;
+    let mut count = || {
+        records += 1;
+        if records.is_multiple_of(PROGRESS_RECORDS) {
+            progress(Progress::Replaying { records });
+        }
+    };
+    if threads <= 1 {
+        let mut take = |record: Record<'_>| {
+            count();
+            state.take(record)
+        };
+        return read(from.clone(), &mut take).map(Some);
+    }
+    let replayed = distribute(state, threads, |workers| {
+        read(from.clone(), &mut |record| {
+            count();
+            workers.take(record)
+        })
+    });
+    let mut refused = match replayed {
+        Ok(replayed) => return replayed.map(Some),
+        Err(Stop::TwoPartitions) => return Ok(None),
+        Err(Stop::Refused(refused)) => refused,
+    };
+    // Which batch it is in and which of them comes first, a worker does not know: the reader meets it again.
+    let mut meet = |record: Record<'_>| match refused.iter().position(|it| it.is(&record.header)) {
+        Some(index) => Err(refused.swap_remove(index).cause),
+        None => Ok(()),
+    };
+    read(from.clone(), &mut meet).map(Some)
+}
+
+impl Rebuilt {
+    fn into_recovered(self) -> Recovered {
+        let Self { state, startup, replayed, report } = self;
+        let is_from_checkpoint = report.checkpoint.is_some();
+        let mut touched = Vec::with_capacity(state.parts.len());
+        let mut recovered = Recovered {
+            products: Vec::with_capacity(report.products),
+            accounts: AccountBook::default(),
+            prices: PriceBook::default(),
+            categories: CategoryBook::default(),
+            keys: state.keys,
+            books: Vec::with_capacity(state.parts.len()),
+            startup,
+            mails: mails::Recovered::default(),
+            head: replayed.head,
+            changed: Changed::Everything,
+            builds_on: report.checkpoint,
+            report,
+        };
+        let mut mails = Vec::with_capacity(state.parts.len());
+        for (number, part) in state.parts.into_iter().enumerate() {
+            recovered.products.extend(part.products.into_values().filter(|live| live.product.is_some()));
+            recovered.books.push(part.books);
+            mails.push(part.mails);
+            touched.extend(part.touched.map(|touched| touched.0));
+            if number == state::index(ACCOUNTS_PARTITION) {
+                recovered.accounts = part.accounts;
+                recovered.prices = part.prices;
+                recovered.categories = part.categories;
+            }
+        }
+        if is_from_checkpoint {
+            recovered.changed = Changed::Keys(touched);
+        }
+        recovered.mails = mails::Replay::finish(mails.into_iter());
+        recovered
+    }
+}
+
+impl Error {
+    /// Whether it is about what a checkpoint holds, so that another one may do.
+    fn is_of_checkpoint(&self) -> bool {
+        match self {
+            Self::Journal(persistence::Error::Take { .. }) | Self::Checkpoint { .. } => true,
+            Self::Journal(error) => error.is_of_checkpoint(),
+            _ => false,
+        }
+    }
 }
 
 impl Recovered {
@@ -193,249 +461,29 @@ impl Recovered {
     }
 }
 
-struct Replay {
-    slots: Slots,
-    products: HashMap<ProductId, Live>,
-    accounts: AccountBook,
-    prices: PriceBook,
-    categories: CategoryBook,
-    keys: Arc<Keys>,
-    /// By partition.
-    books: Vec<Books>,
-    /// Carts whose lines another cart has, and whose end was not read yet.
-    absorbed: BTreeMap<CartId, CartId>,
-    mails: mails::Replay,
-    events: u64,
-}
-
-impl Replay {
-    fn new(head: &Head) -> Self {
-        let partitions = head.partitions().len();
-        let count = u16::try_from(partitions).expect("a journal counts its partitions in 16 bits");
-        Self {
-            // Which thread serves a partition is of no importance here.
-            slots: Slots::new(count, 1),
-            products: HashMap::new(),
-            accounts: AccountBook::default(),
-            prices: PriceBook::default(),
-            categories: CategoryBook::default(),
-            keys: Arc::default(),
-            books: vec![Books::default(); partitions],
-            absorbed: BTreeMap::new(),
-            mails: mails::Replay::default(),
-            events: 0,
-        }
-    }
-
-    fn take(&mut self, record: Record<'_>) -> Result<(), Cause> {
-        let epoch = record.header.epoch;
-        let stored = StoredTurn::read(record)?;
-        if let Some(keyed) = &stored.turn.key {
-            self.keys.restore(keyed, stored.position, stored.at);
-        }
-        match (stored.turn.entity, &stored.turn.events) {
-            (Entity::Product(id), Events::Product(events)) => self.apply_product(id, events, &stored)?,
-            (Entity::Accounts, Events::Accounts(events)) => self.apply_accounts(events, &stored)?,
-            (Entity::Reservations, Events::Reservations(facts)) => self.apply_reservations(facts, &stored),
-            (Entity::Order(id), Events::Order(facts)) => self.apply_order(id, facts, &stored),
-            (Entity::Cart(id), Events::Cart(events)) => self.apply_cart(id, events, &stored),
-            (Entity::PriceRules, Events::PriceRules(events)) => self.apply_prices(events, &stored)?,
-            (Entity::Categories, Events::Categories(events)) => self.apply_categories(events, &stored)?,
-            (Entity::Mails, Events::Mails(facts)) => {
-                self.events += u64::try_from(facts.len()).expect("a length")
-            }
-            (entity, _) => return Err(Foreign(entity).into()),
-        }
-        let orders = &self.books[index(stored.position.partition)].orders;
-        self.mails.take(epoch, stored.at, &stored.turn, |id| orders.has_address(id));
-        Ok(())
-    }
-
-    fn apply_product(
-        &mut self,
-        id: ProductId,
-        events: &[product::Event],
-        stored: &StoredTurn,
-    ) -> Result<(), Gap> {
-        let StoredTurn { turn, position, at } = stored;
-        let live = self.products.entry(id).or_insert_with(|| Live::new(id, position.partition));
-        // The actor of a product that does not exist, or not any more, leaves and takes the chain with it; a
-        // request with a key that comes late begins another.
-        let is_new_chain = turn.previous == 0 && live.product.is_none();
-        if !is_new_chain {
-            check_chain(stored, live.last_sequence)?;
-        }
-        live.last_sequence = position.sequence;
-        for event in events {
-            product::apply(&mut live.product, event, *at);
-            if let product::Event::Purchased { order, .. } = event {
-                let bought = turn::bought(live, event, turn.actor.owner(), *at, position.sequence);
-                // Not always the product's: orders had ids of any partition once.
-                let partition = self.slots.partition(order.0);
-                self.books[index(partition)].apply_bought(*order, bought);
-            }
-            self.events += 1;
-        }
-        Ok(())
-    }
-
-    fn apply_accounts(&mut self, events: &[account::Event], stored: &StoredTurn) -> Result<(), Gap> {
-        check_chain(stored, self.accounts.last_sequence)?;
-        self.accounts.last_sequence = stored.position.sequence;
-        for event in events {
-            self.accounts.accounts.apply(event, stored.at);
-            self.events += 1;
-        }
-        Ok(())
-    }
-
-    fn apply_prices(&mut self, events: &[price::Event], stored: &StoredTurn) -> Result<(), Gap> {
-        check_chain(stored, self.prices.last_sequence)?;
-        self.prices.last_sequence = stored.position.sequence;
-        for event in events {
-            self.prices.list.apply(event, stored.at);
-            self.events += 1;
-        }
-        Ok(())
-    }
-
-    fn apply_categories(&mut self, events: &[category::Event], stored: &StoredTurn) -> Result<(), Gap> {
-        check_chain(stored, self.categories.last_sequence)?;
-        self.categories.last_sequence = stored.position.sequence;
-        for event in events {
-            self.categories.categories.apply(event, stored.at);
-            self.events += 1;
-        }
-        Ok(())
-    }
-
-    fn apply_reservations(
-        &mut self,
-        facts: &[(ReservationId, reservation::Event)],
-        StoredTurn { position, at, .. }: &StoredTurn,
-    ) {
-        let books = &mut self.books[index(position.partition)];
-        for (id, event) in facts {
-            books.apply_reservation(*id, event, *at, position.sequence.0);
-            self.events += 1;
-        }
-    }
-
-    fn apply_order(
-        &mut self,
-        id: OrderId,
-        facts: &[OrderFact],
-        StoredTurn { position, at, .. }: &StoredTurn,
-    ) {
-        let books = &mut self.books[index(position.partition)];
-        let mark = position.sequence.0;
-        for fact in facts {
-            match fact {
-                OrderFact::Placed(placed) => books.apply_placed(id, placed, *at, mark),
-                OrderFact::Changed(event) => drop(books.apply_order(id, event, *at, mark)),
-            }
-            self.events += 1;
-        }
-    }
-
-    fn apply_cart(
-        &mut self,
-        id: CartId,
-        events: &[cart::Event],
-        StoredTurn { position, at, .. }: &StoredTurn,
-    ) {
-        for event in events {
-            match event {
-                cart::Event::Absorbed { from } => drop(self.absorbed.insert(*from, id)),
-                cart::Event::Closed { .. } => drop(self.absorbed.remove(&id)),
-                _ => {}
-            }
-            self.books[index(position.partition)].apply_cart(id, event, *at);
-            self.events += 1;
-        }
-    }
-
-    /// Proves the laws, and finds what a crash kept from being said.
-    fn finish(&mut self) -> Result<Startup, Error> {
-        self.check()?;
-        // First the carts: one that was absorbed claims nothing any more.
-        let close = self.close_absorbed();
-        let products = self.products.iter().filter_map(|(id, live)| Some((*id, live.product.as_ref()?)));
-        let tell = saga::mend(products, self.books.iter()).map_err(unmet)?;
-        Ok(Startup { tell, close })
-    }
-
-    /// Closes every cart that is still open though another has its lines.
-    fn close_absorbed(&mut self) -> Vec<(CartId, CartId)> {
-        let mut closed = Vec::new();
-        for (from, to) in std::mem::take(&mut self.absorbed) {
-            let books = &mut self.books[index(self.slots.partition(from.0))];
-            let Some(cart) = books.carts.get(from) else { continue };
-            let at = cart.updated_at;
-            books.apply_cart(from, &cart::Event::Closed { to: Some(to) }, at);
-            closed.push((from, to));
-        }
-        closed
-    }
-
-    fn report(&self, replayed: &Replayed, elapsed: Duration) -> Report {
-        let reservations = self.books.iter().flat_map(|books| books.reservations.iter());
+impl State {
+    fn report(&self, replayed: &Replayed, plan: &Plan<'_>, times: &Times) -> Report {
+        let books = || self.parts.iter().map(|part| &part.books);
+        let products = self.parts.iter().flat_map(|part| part.products.values());
+        let reservations = books().flat_map(|books| books.reservations.iter());
         Report {
             batches: replayed.batches,
             records: replayed.records,
-            events: self.events,
-            products: self.products.values().filter(|live| live.product.is_some()).count(),
-            reservations: reservations.filter(|(_, it)| it.hold.state == State::Active).count(),
-            orders: self.books.iter().map(|books| books.orders.len()).sum(),
-            carts: self.books.iter().map(|books| books.carts.len()).sum(),
-            accounts: self.accounts.accounts.len(),
+            events: self.parts.iter().map(|part| part.counts.events).sum(),
+            products: products.filter(|live| live.product.is_some()).count(),
+            reservations: reservations.filter(|(_, it)| it.hold.state == hold::State::Active).count(),
+            orders: books().map(|books| books.orders.len()).sum(),
+            carts: books().map(|books| books.carts.len()).sum(),
+            accounts: self.parts.iter().map(|part| part.accounts.accounts.len()).sum(),
             keys: self.keys.kept(),
             bytes: replayed.bytes,
-            elapsed,
+            checkpoint: plan.checkpoint.map(Checkpoint::number),
+            loaded: times.loaded,
+            left_out: self.parts.iter().map(|part| part.counts.left_out).sum(),
+            loading: times.loading,
+            replaying: times.replaying,
+            elapsed: times.started.elapsed(),
             cut: replayed.cut.clone(),
         }
     }
-
-    /// The laws, for every product; and no sku may belong to two.
-    fn check(&self) -> Result<(), Error> {
-        let mut skus: HashMap<&Sku, ProductId> = HashMap::new();
-        for live in self.products.values() {
-            let Some(product) = &live.product else { continue };
-            invariant::check(product).map_err(|violation| law(live.id, violation))?;
-            if self.categories.categories.check_listing(&product.description().category_ids).is_err() {
-                let found = String::from("it is listed in a category that does not exist");
-                return Err(Error::Law { law: "known categories", whose: name(live.id), found });
-            }
-            for (_, variant) in product.live_variants() {
-                let sku = &variant.description.sku;
-                if skus.insert(sku, live.id).is_some() {
-                    let found = String::from("two products have it");
-                    return Err(Error::Law { law: "unique skus", whose: sku.to_string(), found });
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-fn index(partition: Partition) -> usize {
-    usize::from(partition.0)
-}
-
-/// A record names the one before it of the same product, of the accounts, or of the price rules.
-fn check_chain(stored: &StoredTurn, last: Sequence) -> Result<(), Gap> {
-    let claimed = stored.turn.previous;
-    if claimed == last.0 { Ok(()) } else { Err(Gap { claimed, actual: last.0 }) }
-}
-
-fn law(product: ProductId, Violation { law, found }: Violation) -> Error {
-    Error::Law { law, whose: name(product), found }
-}
-
-fn unmet(Unmet { product, found }: Unmet) -> Error {
-    Error::Law { law: "INV-10", whose: name(product), found }
-}
-
-fn name(product: ProductId) -> String {
-    format!("product {}", uuid::Uuid::from_u128(product.0))
 }

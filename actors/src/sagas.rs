@@ -370,8 +370,10 @@ impl Sagas {
             answered: &answered,
         };
         let position = self.push(request, entry);
-        let mut books = self.turns.partition(partition).books.borrow_mut();
+        let state = self.turns.partition(partition);
+        let mut books = state.books.borrow_mut();
         for event in &events {
+            state.touch_order(&books, &self.slots, order.id, event);
             let touched = cart::returned_by(order, event).map(|(cart, _)| cart);
             let before =
                 touched.and_then(|cart| books.carts.get(cart).map(holdfast_domain::Cart::next_deadline));

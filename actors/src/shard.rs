@@ -6,6 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, Addr, AsyncContext, Context as ActixContext, Handler, Message, WeakAddr};
@@ -16,7 +17,11 @@ use tokio::sync::oneshot;
 
 use crate::accounts::AccountBook;
 use crate::categories::CategoryBook;
+use crate::checkpoint::things::{Office, Things};
 use crate::context::Context;
+use crate::image::{self, Key};
+use crate::keys::Keys;
+use crate::mails::Unsents;
 use crate::outbox::Outbox;
 use crate::outcome::Outcome;
 use crate::peers::{Start, Supervisors};
@@ -47,6 +52,9 @@ pub(crate) struct Core {
     pub(crate) accounts: RefCell<AccountBook>,
     pub(crate) prices: RefCell<PriceBook>,
     pub(crate) categories: RefCell<CategoryBook>,
+    pub(crate) keys: Arc<Keys>,
+    /// One checkpoint at a time.
+    pub(crate) checkpoints: tokio::sync::Mutex<()>,
 }
 
 /// What one shard keeps for the whole shop; empty on the others.
@@ -66,6 +74,8 @@ enum Slot {
         /// Strong addresses are in the directory only, so that taking it out there ends the actor.
         actor: WeakAddr<ProductActor>,
         is_used: Rc<Cell<bool>>,
+        /// Only the actor changes it.
+        live: Rc<RefCell<Live>>,
     },
 }
 
@@ -114,6 +124,8 @@ impl Shard {
             accounts: RefCell::new(books.accounts),
             prices: RefCell::new(books.prices),
             categories: RefCell::new(books.categories),
+            keys: start.as_ref().map(|start| Arc::clone(&start.keys)).unwrap_or_default(),
+            checkpoints: tokio::sync::Mutex::default(),
         };
         Self { core: Rc::new(core), idle, start, supervisors: None }
     }
@@ -195,6 +207,22 @@ impl Core {
         found
     }
 
+    /// The keys of all products that the shard has, with their partitions; see [`image::each_of_product`].
+    pub(crate) fn product_keys(&self) -> Vec<(Partition, Key)> {
+        let mut keys = Vec::new();
+        let mut look = |live: &Live| {
+            let books = self.turns.partition(live.partition).books.borrow();
+            image::each_of_product(live, &books, |key| keys.push((live.partition, key)));
+        };
+        for slot in self.products.borrow().values() {
+            match slot {
+                Slot::Passive(live) => look(live),
+                Slot::Active { live, .. } => look(&live.borrow()),
+            }
+        }
+        keys
+    }
+
     /// Has a product that is asleep carry out what recovery found it was not told.
     pub(crate) fn mend(&self, product: ProductId, commands: Vec<Command>) {
         let mut products = self.products.borrow_mut();
@@ -218,12 +246,13 @@ impl Core {
             products.entry(product).or_insert_with(|| Slot::Passive(Box::new(Live::new(product, partition))));
         let (actor, is_used) = match slot {
             // An actor on its way out is kept: its last address was dropped, but it is still there.
-            Slot::Active { actor, is_used } => (present(actor), Rc::clone(is_used)),
+            Slot::Active { actor, is_used, .. } => (present(actor), Rc::clone(is_used)),
             Slot::Passive(live) => {
                 let live = std::mem::replace(&mut **live, Live::new(product, partition));
+                let live = Rc::new(RefCell::new(live));
                 let is_used = Rc::new(Cell::new(true));
-                let actor = ProductActor::new(live, Rc::clone(self), Rc::clone(&is_used)).start();
-                *slot = Slot::Active { actor: actor.downgrade(), is_used: Rc::clone(&is_used) };
+                let actor = ProductActor::new(Rc::clone(&live), Rc::clone(self), Rc::clone(&is_used)).start();
+                *slot = Slot::Active { actor: actor.downgrade(), is_used: Rc::clone(&is_used), live };
                 (actor, is_used)
             }
         };
@@ -237,7 +266,9 @@ impl Core {
     }
 
     /// Takes a product back from its actor.
-    pub(crate) fn take_back(&self, live: Live) {
+    pub(crate) fn take_back(&self, live: &RefCell<Live>) {
+        let (id, partition) = (live.borrow().id, live.borrow().partition);
+        let live = live.replace(Live::new(id, partition));
         let mut products = self.products.borrow_mut();
         if live.product.is_some() {
             products.insert(live.id, Slot::Passive(Box::new(live)));
@@ -256,6 +287,29 @@ impl Core {
             }
             is_used
         });
+    }
+}
+
+impl Things for Core {
+    fn look_at(&self, id: ProductId, look: &mut dyn FnMut(Option<&Live>)) {
+        match self.products.borrow().get(&id) {
+            Some(Slot::Passive(live)) => look(Some(live)),
+            Some(Slot::Active { live, .. }) => look(Some(&live.borrow())),
+            None => look(None),
+        }
+    }
+
+    fn look_at_office(&self, look: &mut dyn FnMut(Office<'_>)) {
+        let (accounts, prices) = (&self.accounts.borrow(), &self.prices.borrow());
+        look(Office { accounts, prices, categories: &self.categories.borrow() });
+    }
+
+    fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    fn unsents(&self) -> &Unsents {
+        self.turns.directory.unsents()
     }
 }
 

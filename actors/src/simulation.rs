@@ -9,7 +9,7 @@
 mod books;
 pub(crate) mod process;
 mod scenes;
-mod shop;
+pub(crate) mod shop;
 mod variants;
 pub(crate) mod wishes;
 
@@ -35,7 +35,7 @@ const SEEDS: u64 = if cfg!(debug_assertions) { 1_000 } else { 10_000 };
 /// Steps that one world takes.
 const STEPS: u32 = 120;
 
-const PARTITIONS: u16 = 2;
+pub(crate) const PARTITIONS: u16 = 2;
 const PRODUCTS: u128 = 4;
 const SKUS: [&str; 3] = ["lamp", "chair", "table"];
 
@@ -90,15 +90,15 @@ impl Drop for Last<'_> {
 }
 
 /// A xorshift64* generator: the same numbers for the same seed, everywhere.
-struct Rng(u64);
+pub(crate) struct Rng(u64);
 
 impl Rng {
     /// Neighbouring seeds must not give neighbouring worlds.
-    const fn new(seed: u64) -> Self {
+    pub(crate) const fn new(seed: u64) -> Self {
         Self(seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
-    const fn next(&mut self) -> u64 {
+    pub(crate) const fn next(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -106,16 +106,16 @@ impl Rng {
     }
 
     /// A number below `end`.
-    const fn below(&mut self, end: u64) -> u64 {
+    pub(crate) const fn below(&mut self, end: u64) -> u64 {
         (self.next() >> 16) % end
     }
 
     /// True so many times in a hundred.
-    const fn percent(&mut self, chance: u64) -> bool {
+    pub(crate) const fn percent(&mut self, chance: u64) -> bool {
         self.below(100) < chance
     }
 
-    fn pick<'a, T>(&mut self, all: &'a [T]) -> Option<&'a T> {
+    pub(crate) fn pick<'a, T>(&mut self, all: &'a [T]) -> Option<&'a T> {
         let count = u64::try_from(all.len()).expect("a length fits 64 bits");
         if count == 0 {
             return None;

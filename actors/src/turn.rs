@@ -17,6 +17,7 @@ use crate::Position;
 use crate::card::Card;
 use crate::context::Context;
 use crate::directory::SkuClaim;
+use crate::image::{Key, touch};
 use crate::keys::{Kept, KeyGuard};
 use crate::listing::{Listing, Relisting};
 use crate::outcome::{
@@ -151,7 +152,7 @@ impl Live {
             Err(taken) => (Vec::new(), Some(taken.into()), SkuMoves::default()),
         };
         for event in &events {
-            product::apply(&mut self.product, event, now);
+            self.apply(shared, event, now);
         }
         let leaves_record = !events.is_empty() || key.is_some();
         let position = leaves_record.then(|| shared.next_position(self.partition));
@@ -191,7 +192,7 @@ impl Live {
             };
             answers.push(decided.map(|events| {
                 for event in &events {
-                    product::apply(&mut self.product, event, now);
+                    self.apply(shared, event, now);
                 }
                 if events.is_empty() {
                     return Outcome::Done;
@@ -214,6 +215,13 @@ impl Live {
         }
         entry.into_iter().for_each(|entry| self.record(shared, entry));
         self.seal(shared, answered, None)
+    }
+
+    fn apply(&mut self, shared: &TurnContext, event: &Event, now: Timestamp) {
+        if shared.partition(self.partition).changes.is_kept() {
+            touch::product_event(self.product.as_ref(), self.id, event, |key| self.touch(shared, key));
+        }
+        product::apply(&mut self.product, event, now);
     }
 
     fn refused_of_all(&self, commands: &[Command]) -> Option<Vec<(usize, Refusal)>> {
@@ -291,8 +299,13 @@ impl Live {
         let is_reshaped = events.iter().any(Event::is_of_variants);
         if let [event @ Event::Purchased { order, .. }] = events.as_slice() {
             let bought = bought(self, event, context.actor.owner(), now, position.sequence);
-            shared.partition(self.partition).books.borrow_mut().apply_bought(*order, bought);
+            let state = shared.partition(self.partition);
+            let mut books = state.books.borrow_mut();
+            state.touch_books(&books, touch::bought(*order));
+            books.apply_bought(*order, bought);
         }
+        // Also without events: the entry of a product names its newest record.
+        self.touch(shared, Key::Product(self.id));
         let turn = Turn {
             request_id: context.request_id.clone(),
             actor: context.actor,

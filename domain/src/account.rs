@@ -182,13 +182,7 @@ impl Accounts {
     /// When the event speaks of an account or a session that is not there: no `decide` made it.
     pub fn apply(&mut self, event: &Event, at: Timestamp) {
         match event {
-            Event::Created(account) => {
-                self.by_email.insert(account.email.clone(), account.id);
-                if account.role == Role::Admin {
-                    self.admins.insert(account.id);
-                }
-                self.by_id.insert(account.id, account.clone());
-            }
+            Event::Created(account) => self.restore(account.clone()),
             Event::Changed { id, role, tier } => {
                 let account = self.by_id.get_mut(id).expect("only an account that exists is changed");
                 (account.role, account.tier) = (*role, *tier);
@@ -205,6 +199,20 @@ impl Accounts {
             Event::SessionRotated { family, token } => self.sessions.rotate(*family, *token),
             Event::SessionEnded { family, .. } => self.sessions.end(*family),
         }
+    }
+
+    /// Puts back an account, as a checkpoint keeps it.
+    pub fn restore(&mut self, account: Account) {
+        self.by_email.insert(account.email.clone(), account.id);
+        if account.role == Role::Admin {
+            self.admins.insert(account.id);
+        }
+        self.by_id.insert(account.id, account);
+    }
+
+    /// Puts back a session, as a checkpoint keeps it.
+    pub fn restore_session(&mut self, id: FamilyId, family: Family) {
+        self.sessions.open(id, family);
     }
 
     /// The account of that email, in lower case.

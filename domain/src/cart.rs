@@ -322,6 +322,12 @@ impl Carts {
         self.by_id.iter().map(|(id, cart)| (*id, cart))
     }
 
+    /// Puts back a cart, as a checkpoint keeps it.
+    pub fn restore(&mut self, id: CartId, cart: Cart) {
+        self.by_owner.insert(cart.owner.buyer(), id);
+        self.by_id.insert(id, cart);
+    }
+
     /// Takes what happened into the books.
     ///
     /// # Panics

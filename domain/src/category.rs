@@ -103,6 +103,24 @@ pub struct Categories {
 }
 
 impl Categories {
+    /// The tree of these categories, as a checkpoint keeps them; none where they make no tree.
+    #[must_use]
+    pub fn restored(all: impl IntoIterator<Item = Category>) -> Option<Self> {
+        let mut categories = Self::default();
+        let mut count = 0_usize;
+        for category in all {
+            count += 1;
+            categories.enter(category);
+        }
+        // Whatever is there twice, or is its own ancestor, is missed by one of these.
+        let is_complete = categories.by_id.len() == count && categories.by_slug.len() == count;
+        let is_placed = |category: &Category| {
+            category.description.parent.is_none_or(|parent| categories.by_id.contains_key(&parent))
+                && categories.path(category.id).take(DEPTH_MAX + 1).count() <= DEPTH_MAX
+        };
+        (is_complete && count <= CATEGORIES_MAX && categories.iter().all(is_placed)).then_some(categories)
+    }
+
     /// Makes a category.
     ///
     /// # Errors

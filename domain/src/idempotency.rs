@@ -75,6 +75,43 @@ impl<O> KeyBook<O> {
         self.by_age.push_back((at, key));
     }
 
+    /// Puts back the outcome of `key`, as a checkpoint or the journal keeps it, in any order: of two the later stands. After
+    /// the last one, see [`KeyBook::restored`].
+    ///
+    /// # Panics
+    ///
+    /// On two outcomes within [`KEY_KEPT`] of each other (INV-5).
+    pub fn restore(&mut self, key: Key, fingerprint: Fingerprint, outcome: O, at: Timestamp) {
+        if let Some(present) = self.entries.get(&key) {
+            let apart = at.since(present.at).max(present.at.since(at));
+            assert!(apart >= KEY_KEPT, "INV-5: one idempotency key, one outcome");
+            if at < present.at {
+                return;
+            }
+        }
+        self.entries.insert(key, Entry { fingerprint, outcome, at });
+        self.by_age.push_back((at, key));
+    }
+
+    /// All outcomes are back: forgets those that are too old at `now`, and orders the rest by age.
+    pub fn restored(&mut self, now: Timestamp) {
+        self.entries.retain(|_, entry| now.since(entry.at) < KEY_KEPT);
+        let mut by_age: Vec<_> = self.entries.iter().map(|(key, entry)| (entry.at, *key)).collect();
+        by_age.sort_unstable();
+        self.by_age = by_age.into();
+    }
+
+    /// All outcomes that are kept, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (Key, Fingerprint, &O, Timestamp)> {
+        self.entries.iter().map(|(key, entry)| (*key, entry.fingerprint, &entry.outcome, entry.at))
+    }
+
+    /// What is kept of one key, however old.
+    #[must_use]
+    pub fn get(&self, key: Key) -> Option<(Fingerprint, &O, Timestamp)> {
+        self.entries.get(&key).map(|entry| (entry.fingerprint, &entry.outcome, entry.at))
+    }
+
     /// Forgets what is older than [`KEY_KEPT`]; returns how many outcomes went, at most `count_max`.
     pub fn forget(&mut self, now: Timestamp, count_max: usize) -> usize {
         let mut count = 0;
@@ -139,6 +176,27 @@ mod tests {
         book.keep(Key(1), Fingerprint(8), "again", end);
         assert_eq!(book.forget(end, 10), 1);
         assert_eq!(book.look_up(Key(1), Fingerprint(8), end), Known::Outcome(&"again"));
+    }
+
+    #[test]
+    fn order_of_restoring_does_not_matter() {
+        let day = |number: u64| Timestamp(START.0 + number * KEY_KEPT.0);
+        let outcomes = [(day(0), "first"), (day(1), "second"), (day(2), "third")];
+        for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+            let mut book = KeyBook::default();
+            for (at, outcome) in order.map(|place| outcomes[place]) {
+                book.restore(Key(1), Fingerprint(7), outcome, at);
+            }
+            book.restored(day(2));
+            assert_eq!(book.look_up(Key(1), Fingerprint(7), day(2)), Known::Outcome(&"third"));
+            assert_eq!((book.len(), book.forget(day(3), 10)), (1, 1));
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "INV-5")]
+    fn second_outcome_of_a_key_is_a_bug_in_any_order() {
+        book().restore(Key(1), Fingerprint(7), "sold twice", Timestamp(START.0 - 1));
     }
 
     #[test]

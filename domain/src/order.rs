@@ -233,6 +233,22 @@ impl Order {
         Self { id, placed, placed_at: at, standing, history: Vec::new(), mark }
     }
 
+    /// An order with all that happened to it since, as a checkpoint keeps it.
+    #[must_use]
+    pub fn restored(
+        id: OrderId,
+        placed: Arc<Placed>,
+        at: Timestamp,
+        history: Vec<(Timestamp, Event)>,
+        mark: u64,
+    ) -> Self {
+        let mut standing = Standing::first(&placed, at);
+        for (at, event) in &history {
+            standing.apply(event, *at);
+        }
+        Self { id, placed, placed_at: at, standing, history, mark }
+    }
+
     /// The standing that it had at `version`; the present one beyond that.
     #[must_use]
     pub fn as_of(&self, version: u32) -> Standing {

@@ -26,6 +26,7 @@ mod rehold;
 mod release;
 mod replace;
 mod reserve;
+mod restore;
 mod stocktaking;
 mod variants;
 
@@ -43,6 +44,7 @@ pub use event::{Event, Line, VariantNo};
 pub use levels::{Levels, Totals};
 pub use movement::{Movement, MovementKind};
 pub use refusal::{LimitKind, Refusal, Short};
+pub use restore::Core;
 
 /// How many lines one reservation may have.
 pub const LINES_MAX: usize = 100;
@@ -162,6 +164,12 @@ impl Product {
         &self.description
     }
 
+    /// Whether the sku of its only variant is its own.
+    #[must_use]
+    pub const fn is_simple(&self) -> bool {
+        self.is_simple
+    }
+
     /// The version of the description.
     #[must_use]
     pub const fn version(&self) -> u32 {
@@ -249,6 +257,12 @@ impl Product {
     #[must_use]
     pub fn units_of(&self, buyer: Buyer) -> u64 {
         self.units_by_buyer.get(&buyer).copied().unwrap_or(0)
+    }
+
+    /// What each buyer is counted for; nobody is while there is no limit.
+    #[must_use]
+    pub const fn counted(&self) -> &BTreeMap<Buyer, u64> {
+        &self.units_by_buyer
     }
 
     fn check_sellable(&self) -> Result<(), Refusal> {

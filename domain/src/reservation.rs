@@ -123,14 +123,43 @@ impl Reservation {
 }
 
 /// All reservations of one partition: the active ones, and those that closed within [`CLOSED_KEPT`].
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Reservations {
     by_id: BTreeMap<ReservationId, Reservation>,
     by_owner: BTreeSet<(Buyer, ReservationId)>,
     closed_by_age: VecDeque<(Timestamp, ReservationId)>,
 }
 
+/// The indexes follow from what is in it, and in which order reservations closed within one millisecond does not matter.
+impl PartialEq for Reservations {
+    fn eq(&self, other: &Self) -> bool {
+        self.by_id == other.by_id
+    }
+}
+
+impl Eq for Reservations {}
+
 impl Reservations {
+    /// Puts back a reservation, as a checkpoint keeps it. After the last one, see [`Reservations::restored`].
+    pub fn restore(&mut self, id: ReservationId, reservation: Reservation) {
+        self.by_owner.insert((reservation.owner.buyer(), id));
+        if reservation.hold.state != State::Active {
+            // Nothing happens to it after it closes.
+            self.closed_by_age.push_back((reservation.updated_at, id));
+        }
+        self.by_id.insert(id, reservation);
+    }
+
+    /// All are back: orders those that are closed by age, and forgets those that `now` are too old to be kept.
+    pub fn restored(&mut self, now: Timestamp) {
+        self.closed_by_age.make_contiguous().sort_unstable();
+        while let Some((at, id)) = self.closed_by_age.front().copied()
+            && now.since(at) >= CLOSED_KEPT
+        {
+            self.forget(id);
+        }
+    }
+
     /// The reservation of that id.
     #[must_use]
     pub fn get(&self, id: ReservationId) -> Option<&Reservation> {
@@ -206,10 +235,15 @@ impl Reservations {
             if now.since(at) < CLOSED_KEPT {
                 return;
             }
-            self.closed_by_age.pop_front();
-            if let Some(reservation) = self.by_id.remove(&id) {
-                self.by_owner.remove(&(reservation.owner.buyer(), id));
-            }
+            self.forget(id);
+        }
+    }
+
+    /// Forgets the one that has been closed for the longest time.
+    fn forget(&mut self, id: ReservationId) {
+        self.closed_by_age.pop_front();
+        if let Some(reservation) = self.by_id.remove(&id) {
+            self.by_owner.remove(&(reservation.owner.buyer(), id));
         }
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::anyhow;
 use holdfast_actors::persistence::{self, Folder, FrameSource as _, Head, SledJournal};
-use holdfast_actors::recovery::{self, Report};
+use holdfast_actors::recovery::{self, Proof, Report};
 use serde_json::{Value, json};
 
 use super::serve::engine::explain;
@@ -48,12 +48,13 @@ pub fn stat(data_dir: &Path, as_json: bool) -> Result<(), Failure> {
 /// when a server holds it.
 pub fn verify(data_dir: &Path, as_json: bool) -> Result<(), Failure> {
     let journal = open(data_dir)?;
-    let report =
-        recovery::verify(&journal, |replayed| journal.accept(replayed)).map_err(|error| match error {
+    let report = recovery::verify(&journal, &Proof::default(), |replayed| journal.accept(replayed)).map_err(
+        |error| match error {
             recovery::Error::Journal(error) => verdict(error),
-            law @ recovery::Error::Law { .. } => Failure::new(Exit::VerificationFailed, anyhow!(law)),
-        })?;
-    print(&document(&report), as_json);
+            other => Failure::new(Exit::VerificationFailed, anyhow!(other)),
+        },
+    )?;
+    print(&document(&report.report), as_json);
     Ok(())
 }
 

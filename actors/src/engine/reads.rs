@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use holdfast_domain::product::{Status, VariantNo};
 use holdfast_domain::saga::Books;
-use holdfast_domain::{Product, ProductId, Sku};
+use holdfast_domain::{Product, ProductId, Sku, Timestamp};
 use holdfast_persistence::{Partition, Reader, Ticket};
 use tokio::sync::oneshot;
 
 use super::{Engine, Failure, Stats};
 use crate::card::Info;
-use crate::ledger;
+use crate::ledger::{self, past};
 use crate::outcome::ProductFacts;
 use crate::pending::Pending;
 use crate::pending::Stopped;
@@ -85,6 +85,36 @@ impl Engine {
     #[must_use]
     pub fn ledger_account(&self, product: ProductId, variant: VariantNo) -> ledger::Account {
         ledger::Account { product, partition: self.inner.slots.partition(product.0), variant }
+    }
+
+    /// Where a walk back through the past of a product's variant starts now, durable. `sku` is what it is called.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::NotFound`], [`Failure::Stopped`].
+    pub async fn past_start(
+        &self,
+        product: ProductId,
+        variant: VariantNo,
+        sku: Sku,
+    ) -> Result<past::Present, Failure> {
+        let card = self.inner.directory.card(product).ok_or(Failure::NotFound)?;
+        let snapshot = card.snapshot();
+        self.durable(snapshot.ticket).await?;
+        let figures = snapshot.variants.get(variant.index()).ok_or(Failure::NotFound)?;
+        Ok(past::Present {
+            sequence: snapshot.last_sequence,
+            sku,
+            levels: figures.levels,
+            version: figures.version,
+            updated_at: figures.updated_at,
+        })
+    }
+
+    /// What time it is.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.inner.clock.now()
     }
 
     /// A reader of the journal, where it is on disk.

@@ -8,18 +8,21 @@ use std::time::Duration;
 use actix::{Actor as _, Addr, Arbiter, ArbiterHandle};
 use holdfast_domain::Timestamp;
 use holdfast_domain::saga::Books;
+use holdfast_persistence::checkpoint::Info;
 use holdfast_persistence::{Committer, Epoch, Journal, Partition, PartitionHead, Queue, Reader, Ticket};
 use tokio::sync::oneshot;
 
 use super::{Engine, Inner, Options, ShardDoor};
 use crate::card::Card;
 use crate::categories::CATEGORIES_PARTITION;
+use crate::checkpoint::{self, CheckpointOptions, Keeper, Site};
 use crate::clock::LogClock;
 use crate::directory::Directory;
-use crate::mails;
+use crate::image::{Key, KeySet};
+use crate::mails::{self, MAILS_PARTITION};
 use crate::peers::{Introduce, Start};
 use crate::pending::Stopped;
-use crate::recovery::Recovered;
+use crate::recovery::{Changed, Recovered};
 use crate::shard::{OfficeBooks, Shard};
 use crate::slots::{ACCOUNTS_PARTITION, PRICES_PARTITION, Slots};
 use crate::supervisors::SettleDue;
@@ -35,7 +38,7 @@ impl Engine {
     pub fn start(
         journal: Box<dyn Journal>,
         reader: Option<Reader>,
-        recovered: Recovered,
+        mut recovered: Recovered,
         options: Options,
     ) -> Self {
         let mut partitions = recovered.head.partitions().to_vec();
@@ -44,6 +47,9 @@ impl Engine {
         let epoch = recovered.next_epoch();
         let mut last =
             partitions.iter().map(|partition| Timestamp(partition.time_ms)).max().unwrap_or_default();
+        let now = options.clock.now();
+        let newest = options.checkpoints.as_ref().and_then(|it| begin_with(it, &mut recovered, now));
+        let mut changed = newest.is_some().then(|| changed_keys(&mut recovered));
         let Recovered { products, accounts, prices, categories, .. } = recovered;
         let Recovered { keys, head, mut books, mut startup, mails, .. } = recovered;
         let mut office = OfficeBooks { accounts, prices, categories };
@@ -52,11 +58,8 @@ impl Engine {
         let clock = &*options.clock;
         let begun =
             mails::resume(&mails, directory.unsents(), &queue, epoch, &mut partitions, &mut last, clock);
-        let mut shares: Vec<Vec<_>> = (0..options.shards).map(|_| Vec::new()).collect();
         office.publish(&directory);
-        for live in products {
-            shares[slots.shard(live.partition)].push(listed(live, &directory));
-        }
+        let shares = share_out(products, slots, options.shards, &directory);
         directory.catalogue().catch_up_soon();
         let mut shards = Vec::with_capacity(shares.len());
         for (index, products) in shares.into_iter().enumerate() {
@@ -75,17 +78,22 @@ impl Engine {
                 epoch,
                 queue: queue.clone(),
                 directory: Arc::clone(&directory),
-                partitions: states(&partitions, &mut books, |it| slots.shard(it) == index),
+                partitions: states(&partitions, &mut books, changed.as_deref_mut(), |it| {
+                    slots.shard(it) == index
+                }),
                 products,
                 books: office.take(|partition| slots.shard(partition) == index),
                 start,
             };
             shards.push(open_door(&options.hosts, options.idle, index, share));
         }
-        let addresses: Vec<Addr<Shard>> = shards.iter().map(|door| door.address.clone()).collect();
-        for address in &addresses {
-            address.do_send(Introduce(addresses.clone()));
-        }
+        let places = introduce(&shards, partition_count, slots);
+        let checkpoint_files = options.checkpoints.as_ref().map(|it| it.files.clone());
+        let clock = options.clock;
+        let keeper = options.checkpoints.zip(reader.clone()).map(|(options, reader)| {
+            let (queue, clock) = (queue.clone(), Arc::clone(&clock));
+            Keeper::start(Site { options, reader, queue, clock, shards: places, newest })
+        });
         let inner = Inner {
             directory,
             keys,
@@ -95,10 +103,12 @@ impl Engine {
             queue,
             begun,
             reader,
-            clock: options.clock,
+            clock,
             ids: options.ids,
             admitted_max: options.admitted_max,
             committer: Mutex::new(Some(committer)),
+            keeper,
+            checkpoint_files,
         };
         Self { inner: Arc::new(inner) }
     }
@@ -182,11 +192,67 @@ fn listed(mut live: Live, directory: &Directory) -> Live {
 fn states(
     heads: &[PartitionHead],
     books: &mut [Books],
+    mut changed: Option<&mut [KeySet]>,
     is_own: impl Fn(Partition) -> bool,
 ) -> Box<[PartitionState]> {
     let state = |(number, (head, books)): (u16, (&PartitionHead, &mut Books))| {
-        let books = if is_own(Partition(number)) { take(books) } else { Books::default() };
-        PartitionState { sequence: head.sequence.into(), ticket: Ticket::ZERO.into(), books: books.into() }
+        let state = PartitionState { sequence: head.sequence.into(), ..PartitionState::default() };
+        if is_own(Partition(number)) {
+            state.books.replace(take(books));
+            if let Some(changed) = &mut changed {
+                let changed = take(&mut changed[usize::from(number)]);
+                state.changes.keep(Partition(number), heads.len(), changed);
+            }
+        }
+        state
     };
     (0..).zip(heads.iter().zip(books)).map(state).collect()
+}
+
+/// By partition, what recovery changed behind the checkpoint; nothing where everything is behind none.
+fn changed_keys(recovered: &mut Recovered) -> Vec<KeySet> {
+    let mut changed = match take(&mut recovered.changed) {
+        Changed::Keys(keys) => keys,
+        Changed::Everything => vec![KeySet::default(); recovered.head.partitions().len()],
+    };
+    if recovered.mails.begun.is_none() {
+        // It is said before any turn.
+        changed[usize::from(MAILS_PARTITION.0)].insert(Key::Mails);
+    }
+    changed
+}
+
+/// The products of each shard, all of them listed.
+fn share_out(products: Vec<Live>, slots: Slots, shards: u16, directory: &Directory) -> Vec<Vec<Live>> {
+    let mut shares: Vec<Vec<_>> = (0..shards).map(|_| Vec::new()).collect();
+    for live in products {
+        shares[slots.shard(live.partition)].push(listed(live, directory));
+    }
+    shares
+}
+
+/// Tells the shards who the others are; returns each with its partitions.
+fn introduce(shards: &[ShardDoor], partitions: u16, slots: Slots) -> Vec<(Addr<Shard>, Vec<Partition>)> {
+    let addresses: Vec<Addr<Shard>> = shards.iter().map(|door| door.address.clone()).collect();
+    for address in &addresses {
+        address.do_send(Introduce(addresses.clone()));
+    }
+    let own = |shard| {
+        let all = (0..partitions).map(Partition);
+        all.filter(|partition| slots.shard(*partition) == shard).collect()
+    };
+    addresses.into_iter().enumerate().map(|(shard, address)| (address, own(shard))).collect()
+}
+
+/// The checkpoint that the next one builds on: the one that recovery began with, or else one of all that it found. Without
+/// one the engine goes on, and the first is of all that its shards have.
+fn begin_with(options: &CheckpointOptions, recovered: &mut Recovered, now: Timestamp) -> Option<Info> {
+    match checkpoint::write_first(&options.files, recovered, now) {
+        Ok(info) => Some(info),
+        Err(error) => {
+            let error = checkpoint::chain_of(&error);
+            tracing::error!("there is no checkpoint yet, it is tried again later: {error}");
+            None
+        }
+    }
 }

@@ -160,7 +160,7 @@ fn replayed(records: Vec<(u32, Events)>) -> Recovered {
         };
         replay.take(Epoch(epoch), AT, &handwritten::turn(entity, 0, events), |_| true);
     }
-    replay.finish()
+    Replay::finish([replay].into_iter())
 }
 
 fn changed_to(event: Event) -> Events {
@@ -176,11 +176,11 @@ fn nobody_is_told_what_happened_before_mails() {
     let begun = || Events::Mails(vec![Fact::Begun]);
     let before = [(1, changed_to(confirmed())), (2, changed_to(Event::Expired))];
     let found = replayed(before.to_vec());
-    assert_eq!((found.has_begun, unsent(&found)), (false, vec![]));
+    assert_eq!((found.begun, unsent(&found)), (None, vec![]));
     let mut records = before.to_vec();
     records.extend([(3, begun()), (3, changed_to(canceled(Cancelation::ByAdmin)))]);
     let found = replayed(records.clone());
-    assert_eq!((found.has_begun, unsent(&found)), (true, vec![About::Canceled(ORDER)]));
+    assert_eq!((found.begun, unsent(&found)), (Some(Epoch(3)), vec![About::Canceled(ORDER)]));
     // Of another partition, of which a reader may hear first.
     records.swap(2, 3);
     assert_eq!(replayed(records.clone()), found);
@@ -239,7 +239,7 @@ fn recovered_mails_are_handed_out_oldest_first() {
         (About::Confirmed(ORDER), Timestamp(2)),
         (About::Expired(ORDER), Timestamp(1)),
     ]);
-    unsents.restore(&found);
+    unsents.restore(&found, Epoch(1));
     let handed = unsents.hand_out(9, Ticket::ZERO);
     assert_eq!(handed.iter().map(|it| it.at.0).collect::<Vec<_>>(), [1, 2, 3]);
     let all: BTreeSet<About> = handed.into_iter().map(|it| it.about).collect();

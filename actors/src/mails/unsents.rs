@@ -6,10 +6,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, OnceLock};
 
 use holdfast_domain::Timestamp;
-use holdfast_persistence::Ticket;
+use holdfast_persistence::{Epoch, Ticket};
 use tokio::sync::Notify;
 
 use super::{About, Unsent};
@@ -17,6 +17,8 @@ use super::{About, Unsent};
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Unsents {
+    /// From where on mails are due.
+    begun: OnceLock<Epoch>,
     shelf: Mutex<Shelf>,
     /// Somebody may wait for the first of the fresh ones.
     arrived: Notify,
@@ -50,7 +52,8 @@ pub(crate) enum Next {
 
 impl Unsents {
     /// Takes what recovery found; the oldest are handed out first.
-    pub(crate) fn restore(&self, found: &BTreeMap<About, Timestamp>) {
+    pub(crate) fn restore(&self, found: &BTreeMap<About, Timestamp>, begun: Epoch) {
+        self.begun.get_or_init(|| begun);
         let mut found: Vec<(Timestamp, About)> = found.iter().map(|(about, at)| (*at, *about)).collect();
         found.sort_unstable();
         for (at, about) in found {
@@ -136,6 +139,16 @@ impl Unsents {
         let all = shelf.waiting.range((from, Bound::Unbounded));
         let durable = all.filter(|(_, waiting)| waiting.ticket <= durable);
         durable.take(count_max).map(|(about, waiting)| Unsent { about: *about, at: waiting.at }).collect()
+    }
+
+    /// Since when one is due.
+    pub(crate) fn since(&self, about: About) -> Option<Timestamp> {
+        self.shelf().waiting.get(&about).map(|waiting| waiting.at)
+    }
+
+    /// From where on mails are due.
+    pub(crate) fn begun(&self) -> Option<Epoch> {
+        self.begun.get().copied()
     }
 
     /// Whether one is kept.

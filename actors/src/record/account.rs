@@ -96,7 +96,7 @@ pub enum StoredTier {
 }
 
 impl AccountEvent {
-    pub(super) fn from_domain(event: &Event) -> Self {
+    pub(crate) fn from_domain(event: &Event) -> Self {
         match event {
             Event::Created(account) => Self::Created(StoredAccount::from_domain(account)),
             Event::Changed { id, role, tier } => Self::Changed {
@@ -119,7 +119,7 @@ impl AccountEvent {
         }
     }
 
-    pub(super) fn into_domain(self) -> Event {
+    pub(crate) fn into_domain(self) -> Event {
         match self {
             Self::Created(account) => Event::Created(account.into_domain()),
             Self::Changed { id, role, tier } => Event::Changed {
@@ -145,7 +145,7 @@ impl AccountEvent {
 }
 
 impl StoredAccount {
-    pub(super) fn from_domain(account: &Account) -> Self {
+    pub(crate) fn from_domain(account: &Account) -> Self {
         Self {
             id: account.id.0.to_be_bytes(),
             email: account.email.clone(),
@@ -157,7 +157,7 @@ impl StoredAccount {
         }
     }
 
-    pub(super) fn into_domain(self) -> Account {
+    pub(crate) fn into_domain(self) -> Account {
         Account {
             id: AccountId(u128::from_be_bytes(self.id)),
             email: self.email,
@@ -210,7 +210,7 @@ impl StoredEnding {
 }
 
 impl StoredTier {
-    pub(super) const fn from_domain(tier: Tier) -> Self {
+    pub(crate) const fn from_domain(tier: Tier) -> Self {
         match tier {
             Tier::Standard => Self::Standard,
             Tier::Silver => Self::Silver,
@@ -218,7 +218,7 @@ impl StoredTier {
         }
     }
 
-    pub(super) const fn into_domain(self) -> Tier {
+    pub(crate) const fn into_domain(self) -> Tier {
         match self {
             Self::Standard => Tier::Standard,
             Self::Silver => Tier::Silver,

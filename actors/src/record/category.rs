@@ -8,7 +8,7 @@ use super::values::Id;
 
 /// A stored fact about a category.
 #[derive(Serialize, Deserialize)]
-pub(super) enum CategoryEvent {
+pub(crate) enum CategoryEvent {
     /// See [`Event::Created`].
     Created(StoredPlace),
     /// See [`Event::Described`].
@@ -19,7 +19,7 @@ pub(super) enum CategoryEvent {
 
 /// Stored form of a category as it is described.
 #[derive(Serialize, Deserialize)]
-pub(super) struct StoredPlace {
+pub(crate) struct StoredPlace {
     id: Id,
     name: Box<str>,
     slug: Box<str>,
@@ -66,7 +66,7 @@ pub enum StoredMisfit {
 }
 
 impl CategoryEvent {
-    pub(super) fn from_domain(event: &Event) -> Self {
+    pub(crate) fn from_domain(event: &Event) -> Self {
         match event {
             Event::Created { id, description } => Self::Created(StoredPlace::from_domain(*id, description)),
             Event::Described { id, description } => {
@@ -76,7 +76,7 @@ impl CategoryEvent {
         }
     }
 
-    pub(super) fn into_domain(self) -> Event {
+    pub(crate) fn into_domain(self) -> Event {
         match self {
             Self::Created(place) => {
                 let (id, description) = place.into_domain();
@@ -109,7 +109,7 @@ impl StoredPlace {
 }
 
 impl StoredCategory {
-    pub(super) fn from_domain(category: &Category) -> Self {
+    pub(crate) fn from_domain(category: &Category) -> Self {
         Self {
             place: StoredPlace::from_domain(category.id, &category.description),
             version: category.version,
@@ -118,7 +118,7 @@ impl StoredCategory {
         }
     }
 
-    pub(super) fn into_domain(self) -> Category {
+    pub(crate) fn into_domain(self) -> Category {
         let (id, description) = self.place.into_domain();
         Category {
             id,
@@ -131,7 +131,7 @@ impl StoredCategory {
 }
 
 impl StoredCategoryRefusal {
-    pub(super) fn from_domain(refusal: &Refusal) -> Self {
+    pub(crate) fn from_domain(refusal: &Refusal) -> Self {
         match refusal {
             Refusal::Unknown => Self::Unknown,
             Refusal::Misplaced(misfits) => {
@@ -148,7 +148,7 @@ impl StoredCategoryRefusal {
         }
     }
 
-    pub(super) fn into_domain(self) -> Refusal {
+    pub(crate) fn into_domain(self) -> Refusal {
         match self {
             Self::Unknown => Refusal::Unknown,
             Self::Misplaced(misfits) => {

@@ -12,7 +12,7 @@ use super::{DecodeError, OrderFact};
 
 /// A stored fact about an order.
 #[derive(Serialize, Deserialize)]
-pub(super) enum OrderEvent {
+pub(crate) enum OrderEvent {
     /// See [`OrderFact::Placed`].
     Placed(StoredPlaced),
     /// See [`Event::Confirmed`].
@@ -31,7 +31,7 @@ pub(super) enum OrderEvent {
 
 /// Stored form of an order as it begins; a confirmed reservation holds one, too.
 #[derive(Serialize, Deserialize)]
-pub(super) struct StoredPlaced {
+pub(crate) struct StoredPlaced {
     owner: StoredOwner,
     source: StoredSource,
     hold: Id,
@@ -66,7 +66,7 @@ struct StoredOrderLine {
 
 /// Stored form of a step on the way to a price.
 #[derive(Serialize, Deserialize)]
-pub(super) struct StoredStep {
+pub(crate) struct StoredStep {
     kind: StoredStepKind,
     rule: Option<Id>,
     name: Option<Box<str>>,
@@ -83,7 +83,7 @@ enum StoredStepKind {
 
 /// Stored form.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Confirmed {
+pub(crate) struct Confirmed {
     reference: Option<Box<str>>,
     through: StoredThrough,
     hold: Id,
@@ -92,14 +92,14 @@ pub(super) struct Confirmed {
 
 /// Stored form.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Canceled {
+pub(crate) struct Canceled {
     why: StoredCancelation,
     reason: Option<Box<str>>,
 }
 
 /// Stored form.
 #[derive(Serialize, Deserialize)]
-pub(super) struct RefundRequired {
+pub(crate) struct RefundRequired {
     reference: Option<Box<str>>,
     through: StoredThrough,
 }
@@ -118,33 +118,35 @@ enum StoredCancelation {
 }
 
 impl OrderEvent {
-    pub(super) fn from_domain(fact: &OrderFact) -> Self {
+    pub(crate) fn from_domain(fact: &OrderFact) -> Self {
         match fact {
             OrderFact::Placed(placed) => Self::Placed(StoredPlaced::from_domain(placed)),
-            OrderFact::Changed(Event::Confirmed { reference, through, hold, is_reacquired }) => {
-                Self::Confirmed(Confirmed {
-                    reference: reference.clone(),
-                    through: StoredThrough::from_domain(*through),
-                    hold: hold.0.to_be_bytes(),
-                    is_reacquired: *is_reacquired,
-                })
-            }
-            OrderFact::Changed(Event::Expired) => Self::Expired,
-            OrderFact::Changed(Event::Canceled { why, reason }) => {
-                Self::Canceled(Canceled { why: StoredCancelation::from_domain(*why), reason: reason.clone() })
-            }
-            OrderFact::Changed(Event::Fulfilled) => Self::Fulfilled,
-            OrderFact::Changed(Event::RefundRequired { reference, through }) => {
-                Self::RefundRequired(RefundRequired {
-                    reference: reference.clone(),
-                    through: StoredThrough::from_domain(*through),
-                })
-            }
-            OrderFact::Changed(Event::Refunded) => Self::Refunded,
+            OrderFact::Changed(event) => Self::from_change(event),
         }
     }
 
-    pub(super) fn into_domain(self) -> Result<OrderFact, DecodeError> {
+    pub(crate) fn from_change(event: &Event) -> Self {
+        match event {
+            Event::Confirmed { reference, through, hold, is_reacquired } => Self::Confirmed(Confirmed {
+                reference: reference.clone(),
+                through: StoredThrough::from_domain(*through),
+                hold: hold.0.to_be_bytes(),
+                is_reacquired: *is_reacquired,
+            }),
+            Event::Expired => Self::Expired,
+            Event::Canceled { why, reason } => {
+                Self::Canceled(Canceled { why: StoredCancelation::from_domain(*why), reason: reason.clone() })
+            }
+            Event::Fulfilled => Self::Fulfilled,
+            Event::RefundRequired { reference, through } => Self::RefundRequired(RefundRequired {
+                reference: reference.clone(),
+                through: StoredThrough::from_domain(*through),
+            }),
+            Event::Refunded => Self::Refunded,
+        }
+    }
+
+    pub(crate) fn into_domain(self) -> Result<OrderFact, DecodeError> {
         Ok(OrderFact::Changed(match self {
             Self::Placed(placed) => return Ok(OrderFact::Placed(placed.into_domain()?)),
             Self::Confirmed(stored) => Event::Confirmed {
@@ -167,7 +169,7 @@ impl OrderEvent {
 }
 
 impl StoredPlaced {
-    pub(super) fn from_domain(placed: &Placed) -> Self {
+    pub(crate) fn from_domain(placed: &Placed) -> Self {
         Self {
             owner: StoredOwner::from_domain(placed.owner),
             source: StoredSource::from_domain(placed.source),
@@ -184,7 +186,7 @@ impl StoredPlaced {
         }
     }
 
-    pub(super) fn into_domain(self) -> Result<Arc<Placed>, DecodeError> {
+    pub(crate) fn into_domain(self) -> Result<Arc<Placed>, DecodeError> {
         let product = |id| ProductId(u128::from_be_bytes(id));
         Ok(Arc::new(Placed {
             owner: self.owner.into_domain(),
@@ -248,7 +250,7 @@ impl StoredOrderLine {
 }
 
 impl StoredStep {
-    pub(super) fn from_domain(step: &Step) -> Self {
+    pub(crate) fn from_domain(step: &Step) -> Self {
         Self {
             kind: match step.kind {
                 StepKind::Base => StoredStepKind::Base,
@@ -262,7 +264,7 @@ impl StoredStep {
         }
     }
 
-    pub(super) fn into_domain(self) -> Step {
+    pub(crate) fn into_domain(self) -> Step {
         Step {
             kind: match self.kind {
                 StoredStepKind::Base => StepKind::Base,

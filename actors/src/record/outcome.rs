@@ -170,14 +170,15 @@ pub struct StoredCart {
     version: u32,
 }
 
+/// Stored form of a line, whose units may be held.
 #[derive(Serialize, Deserialize)]
-struct StoredCartLine {
+pub(crate) struct StoredCartLine {
     item: StoredItem,
     hold: Option<StoredHold>,
 }
 
 impl StoredOutcome {
-    pub(super) fn from_domain(answered: &Answered) -> Self {
+    pub(crate) fn from_domain(answered: &Answered) -> Self {
         match answered {
             Err(refused) => Self::Refused(StoredRefusal::from_domain(refused)),
             Ok(Outcome::Done) => Self::Done,
@@ -203,7 +204,7 @@ impl StoredOutcome {
         }
     }
 
-    pub(super) fn into_domain(self) -> Result<Answered, DecodeError> {
+    pub(crate) fn into_domain(self) -> Result<Answered, DecodeError> {
         Ok(Ok(match self {
             Self::Each(answers) => {
                 let answers = answers.into_iter().map(StoredOneOfMany::into_domain);
@@ -394,28 +395,34 @@ impl StoredMoment {
 
 impl StoredCart {
     fn from_domain(cart: &CartFacts) -> Self {
-        let line = |line: &CartLine| StoredCartLine {
-            item: StoredItem::from_domain(&line.item),
-            hold: line.hold.as_ref().map(StoredHold::from_domain),
-        };
         Self {
             id: cart.id.map(|id| id.0.to_be_bytes()),
-            lines: cart.lines.iter().map(line).collect(),
+            lines: cart.lines.iter().map(StoredCartLine::from_domain).collect(),
             expires_at: cart.expires_at.map(|at| at.0),
             version: cart.version,
         }
     }
 
     fn into_domain(self) -> Result<CartFacts, DecodeError> {
-        let line = |line: StoredCartLine| {
-            let hold = line.hold.map(StoredHold::into_domain);
-            Ok(CartLine { item: line.item.into_domain()?, hold })
-        };
         Ok(CartFacts {
             id: self.id.map(|id| CartId(u128::from_be_bytes(id))),
-            lines: self.lines.into_iter().map(line).collect::<Result<_, DecodeError>>()?,
+            lines: self.lines.into_iter().map(StoredCartLine::into_domain).collect::<Result<_, _>>()?,
             expires_at: self.expires_at.map(Timestamp),
             version: self.version,
         })
+    }
+}
+
+impl StoredCartLine {
+    pub(crate) fn from_domain(line: &CartLine) -> Self {
+        Self {
+            item: StoredItem::from_domain(&line.item),
+            hold: line.hold.as_ref().map(StoredHold::from_domain),
+        }
+    }
+
+    pub(crate) fn into_domain(self) -> Result<CartLine, DecodeError> {
+        let hold = self.hold.map(StoredHold::into_domain);
+        Ok(CartLine { item: self.item.into_domain()?, hold })
     }
 }

@@ -12,7 +12,7 @@ use super::values::{Id, quantity, sku};
 
 /// A stored fact about the price rules.
 #[derive(Serialize, Deserialize)]
-pub(super) enum PriceEvent {
+pub(crate) enum PriceEvent {
     /// See [`Event::Created`].
     Created(Id, StoredTerms),
     /// See [`Event::Changed`].
@@ -23,7 +23,7 @@ pub(super) enum PriceEvent {
 
 /// Stored form of the part of a rule that an admin edits.
 #[derive(Serialize, Deserialize)]
-pub(super) struct StoredTerms {
+pub(crate) struct StoredTerms {
     name: Box<str>,
     kind: StoredKind,
     off: StoredOff,
@@ -74,7 +74,7 @@ pub enum StoredPriceRefusal {
 }
 
 impl PriceEvent {
-    pub(super) fn from_domain(event: &Event) -> Self {
+    pub(crate) fn from_domain(event: &Event) -> Self {
         match event {
             Event::Created { id, terms } => {
                 Self::Created(id.0.to_be_bytes(), StoredTerms::from_domain(terms))
@@ -86,7 +86,7 @@ impl PriceEvent {
         }
     }
 
-    pub(super) fn into_domain(self) -> Result<Event, DecodeError> {
+    pub(crate) fn into_domain(self) -> Result<Event, DecodeError> {
         Ok(match self {
             Self::Created(id, terms) => Event::Created { id: rule_id(id), terms: terms.into_domain()? },
             Self::Changed(id, terms) => Event::Changed { id: rule_id(id), terms: terms.into_domain()? },
@@ -142,7 +142,7 @@ impl StoredTerms {
 }
 
 impl StoredRule {
-    pub(super) fn from_domain(rule: &Rule) -> Self {
+    pub(crate) fn from_domain(rule: &Rule) -> Self {
         Self {
             id: rule.id.0.to_be_bytes(),
             terms: StoredTerms::from_domain(&rule.terms),
@@ -152,7 +152,7 @@ impl StoredRule {
         }
     }
 
-    pub(super) fn into_domain(self) -> Result<Arc<Rule>, DecodeError> {
+    pub(crate) fn into_domain(self) -> Result<Arc<Rule>, DecodeError> {
         Ok(Arc::new(Rule {
             id: rule_id(self.id),
             terms: self.terms.into_domain()?,
@@ -164,7 +164,7 @@ impl StoredRule {
 }
 
 impl StoredPriceRefusal {
-    pub(super) fn from_domain(refusal: &Refusal) -> Self {
+    pub(crate) fn from_domain(refusal: &Refusal) -> Self {
         match refusal {
             Refusal::Unknown => Self::Unknown,
             Refusal::VersionMismatch { expected, actual } => Self::VersionMismatch(*expected, *actual),
@@ -174,7 +174,7 @@ impl StoredPriceRefusal {
         }
     }
 
-    pub(super) fn into_domain(self) -> Refusal {
+    pub(crate) fn into_domain(self) -> Refusal {
         match self {
             Self::Unknown => Refusal::Unknown,
             Self::VersionMismatch(expected, actual) => Refusal::VersionMismatch { expected, actual },

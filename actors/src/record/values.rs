@@ -13,10 +13,10 @@ use serde::{Deserialize, Serialize};
 
 use super::DecodeError;
 
-pub(super) type Id = [u8; 16];
+pub(crate) type Id = [u8; 16];
 
 #[derive(Serialize, Deserialize)]
-pub(super) struct StoredDescription {
+pub(crate) struct StoredDescription {
     name: Box<str>,
     text: Option<Box<str>>,
     status: StoredStatus,
@@ -31,7 +31,7 @@ pub(super) struct StoredDescription {
 }
 
 #[derive(Serialize, Deserialize, Clone, Copy)]
-pub(super) enum StoredStatus {
+pub(crate) enum StoredStatus {
     Draft,
     Active,
     Archived,
@@ -44,7 +44,7 @@ enum StoredReserveOn {
 }
 
 #[derive(Serialize, Deserialize, Clone, Copy)]
-pub(super) enum StoredReason {
+pub(crate) enum StoredReason {
     Received,
     Correction,
     Damaged,
@@ -55,7 +55,7 @@ pub(super) enum StoredReason {
 }
 
 #[derive(Serialize, Deserialize)]
-pub(super) struct StoredVariant {
+pub(crate) struct StoredVariant {
     sku: Box<str>,
     name: Option<Box<str>>,
     attributes: Box<str>,
@@ -63,33 +63,33 @@ pub(super) struct StoredVariant {
 }
 
 #[derive(Serialize, Deserialize, Clone, Copy)]
-pub(super) struct StoredLine {
+pub(crate) struct StoredLine {
     variant: u16,
     quantity: u32,
 }
 
 #[derive(Serialize, Deserialize, Clone, Copy)]
-pub(super) struct StoredLevels {
+pub(crate) struct StoredLevels {
     available: u32,
     reserved: u32,
     committed: u32,
 }
 
 #[derive(Serialize, Deserialize)]
-pub(super) enum StoredOwner {
+pub(crate) enum StoredOwner {
     Guest(Id),
     Account(Id),
 }
 
 #[derive(Serialize, Deserialize)]
-pub(super) struct StoredItem {
+pub(crate) struct StoredItem {
     product: Id,
     variant: u16,
     quantity: u32,
 }
 
 #[derive(Serialize, Deserialize)]
-pub(super) struct StoredHold {
+pub(crate) struct StoredHold {
     created_at: u64,
     deadline: u64,
     extensions: u8,
@@ -105,13 +105,13 @@ enum StoredHoldState {
 }
 
 #[derive(Serialize, Deserialize)]
-pub(super) enum StoredEnding {
+pub(crate) enum StoredEnding {
     Released,
     Expired,
 }
 
 impl StoredDescription {
-    pub(super) fn from_domain(description: &Description) -> Self {
+    pub(crate) fn from_domain(description: &Description) -> Self {
         Self {
             name: description.name.clone(),
             text: description.text.clone(),
@@ -130,7 +130,7 @@ impl StoredDescription {
         }
     }
 
-    pub(super) fn into_domain(self) -> Result<Arc<Description>, DecodeError> {
+    pub(crate) fn into_domain(self) -> Result<Arc<Description>, DecodeError> {
         Ok(Arc::new(Description {
             name: self.name,
             text: self.text,
@@ -155,7 +155,7 @@ impl StoredDescription {
 }
 
 impl StoredStatus {
-    pub(super) const fn from_domain(status: Status) -> Self {
+    pub(crate) const fn from_domain(status: Status) -> Self {
         match status {
             Status::Draft => Self::Draft,
             Status::Active => Self::Active,
@@ -163,7 +163,7 @@ impl StoredStatus {
         }
     }
 
-    pub(super) const fn into_domain(self) -> Status {
+    pub(crate) const fn into_domain(self) -> Status {
         match self {
             Self::Draft => Status::Draft,
             Self::Active => Status::Active,
@@ -173,7 +173,7 @@ impl StoredStatus {
 }
 
 impl StoredReason {
-    pub(super) const fn from_domain(reason: Reason) -> Self {
+    pub(crate) const fn from_domain(reason: Reason) -> Self {
         match reason {
             Reason::Received => Self::Received,
             Reason::Correction => Self::Correction,
@@ -185,7 +185,7 @@ impl StoredReason {
         }
     }
 
-    pub(super) const fn into_domain(self) -> Reason {
+    pub(crate) const fn into_domain(self) -> Reason {
         match self {
             Self::Received => Reason::Received,
             Self::Correction => Reason::Correction,
@@ -199,7 +199,7 @@ impl StoredReason {
 }
 
 impl StoredVariant {
-    pub(super) fn from_domain(variant: &VariantDescription) -> Self {
+    pub(crate) fn from_domain(variant: &VariantDescription) -> Self {
         Self {
             sku: variant.sku.as_str().into(),
             name: variant.name.clone(),
@@ -208,7 +208,7 @@ impl StoredVariant {
         }
     }
 
-    pub(super) fn into_domain(self) -> Result<Arc<VariantDescription>, DecodeError> {
+    pub(crate) fn into_domain(self) -> Result<Arc<VariantDescription>, DecodeError> {
         Ok(Arc::new(VariantDescription {
             sku: sku(&self.sku)?,
             name: self.name,
@@ -219,21 +219,21 @@ impl StoredVariant {
 }
 
 impl StoredLine {
-    pub(super) const fn from_domain(line: &Line) -> Self {
+    pub(crate) const fn from_domain(line: &Line) -> Self {
         Self { variant: line.variant.0, quantity: line.quantity.get() }
     }
 
-    pub(super) fn into_domain(self) -> Result<Line, DecodeError> {
+    pub(crate) fn into_domain(self) -> Result<Line, DecodeError> {
         Ok(Line { variant: VariantNo(self.variant), quantity: quantity(self.quantity)? })
     }
 }
 
 impl StoredLevels {
-    pub(super) const fn from_domain(levels: Levels) -> Self {
+    pub(crate) const fn from_domain(levels: Levels) -> Self {
         Self { available: levels.available.0, reserved: levels.reserved.0, committed: levels.committed.0 }
     }
 
-    pub(super) const fn into_domain(self) -> Levels {
+    pub(crate) const fn into_domain(self) -> Levels {
         Levels {
             available: Units(self.available),
             reserved: Units(self.reserved),
@@ -243,14 +243,14 @@ impl StoredLevels {
 }
 
 impl StoredOwner {
-    pub(super) const fn from_domain(owner: Owner) -> Self {
+    pub(crate) const fn from_domain(owner: Owner) -> Self {
         match owner {
             Owner::Guest(digest) => Self::Guest(digest.to_be_bytes()),
             Owner::Account(AccountId(id)) => Self::Account(id.to_be_bytes()),
         }
     }
 
-    pub(super) const fn into_domain(self) -> Owner {
+    pub(crate) const fn into_domain(self) -> Owner {
         match self {
             Self::Guest(digest) => Owner::Guest(u128::from_be_bytes(digest)),
             Self::Account(id) => Owner::Account(AccountId(u128::from_be_bytes(id))),
@@ -259,11 +259,11 @@ impl StoredOwner {
 }
 
 impl StoredItem {
-    pub(super) const fn from_domain(item: &Item) -> Self {
+    pub(crate) const fn from_domain(item: &Item) -> Self {
         Self { product: item.product.0.to_be_bytes(), variant: item.variant.0, quantity: item.quantity.get() }
     }
 
-    pub(super) fn into_domain(self) -> Result<Item, DecodeError> {
+    pub(crate) fn into_domain(self) -> Result<Item, DecodeError> {
         Ok(Item {
             product: ProductId(u128::from_be_bytes(self.product)),
             variant: VariantNo(self.variant),
@@ -273,7 +273,7 @@ impl StoredItem {
 }
 
 impl StoredHold {
-    pub(super) const fn from_domain(hold: &Hold) -> Self {
+    pub(crate) const fn from_domain(hold: &Hold) -> Self {
         Self {
             created_at: hold.created_at.0,
             deadline: hold.deadline.0,
@@ -287,7 +287,7 @@ impl StoredHold {
         }
     }
 
-    pub(super) const fn into_domain(self) -> Hold {
+    pub(crate) const fn into_domain(self) -> Hold {
         Hold {
             created_at: Timestamp(self.created_at),
             deadline: Timestamp(self.deadline),
@@ -303,14 +303,14 @@ impl StoredHold {
 }
 
 impl StoredEnding {
-    pub(super) const fn from_domain(ending: Ending) -> Self {
+    pub(crate) const fn from_domain(ending: Ending) -> Self {
         match ending {
             Ending::Released => Self::Released,
             Ending::Expired => Self::Expired,
         }
     }
 
-    pub(super) const fn into_domain(self) -> Ending {
+    pub(crate) const fn into_domain(self) -> Ending {
         match self {
             Self::Released => Ending::Released,
             Self::Expired => Ending::Expired,
@@ -318,30 +318,30 @@ impl StoredEnding {
     }
 }
 
-pub(super) fn stored_items(items: &[Item]) -> Vec<StoredItem> {
+pub(crate) fn stored_items(items: &[Item]) -> Vec<StoredItem> {
     items.iter().map(StoredItem::from_domain).collect()
 }
 
-pub(super) fn domain_items(items: Vec<StoredItem>) -> Result<Vec<Item>, DecodeError> {
+pub(crate) fn domain_items(items: Vec<StoredItem>) -> Result<Vec<Item>, DecodeError> {
     items.into_iter().map(StoredItem::into_domain).collect()
 }
 
-pub(super) fn stored_lines(lines: &[Line]) -> Vec<StoredLine> {
+pub(crate) fn stored_lines(lines: &[Line]) -> Vec<StoredLine> {
     lines.iter().map(StoredLine::from_domain).collect()
 }
 
-pub(super) fn domain_lines(lines: Vec<StoredLine>) -> Result<Vec<Line>, DecodeError> {
+pub(crate) fn domain_lines(lines: Vec<StoredLine>) -> Result<Vec<Line>, DecodeError> {
     lines.into_iter().map(StoredLine::into_domain).collect()
 }
 
-pub(super) fn quantity(units: u32) -> Result<Quantity, DecodeError> {
+pub(crate) fn quantity(units: u32) -> Result<Quantity, DecodeError> {
     Quantity::new(units).ok_or(DecodeError::Value("quantity"))
 }
 
-pub(super) fn sku(text: &str) -> Result<Sku, DecodeError> {
+pub(crate) fn sku(text: &str) -> Result<Sku, DecodeError> {
     Sku::new(text).ok_or(DecodeError::Value("sku"))
 }
 
-pub(super) fn currency(code: [u8; 3]) -> Result<Currency, DecodeError> {
+pub(crate) fn currency(code: [u8; 3]) -> Result<Currency, DecodeError> {
     Currency::from_bytes(code).ok_or(DecodeError::Value("currency"))
 }

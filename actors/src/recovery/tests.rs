@@ -1,25 +1,29 @@
 //! Owners' records come back, and what a crash left between owners and products is found.
 
+pub(crate) mod chains;
+mod damages;
+
 use holdfast_domain::hold::Ending;
 use holdfast_domain::idempotency::{Fingerprint, Key};
 use holdfast_domain::order::{self, Cancelation, Status};
 use holdfast_domain::product::Command;
-use holdfast_domain::{CategoryId, Owner};
+use holdfast_domain::{CartId, CategoryId, OrderId, Owner, ReservationId, cart, category, reservation};
 use holdfast_persistence::{JournalId, MemoryDisk};
 
+use super::newest::told;
 use super::*;
 use crate::context::RequestKey;
 use crate::outcome::Outcome;
 use crate::record::handwritten::{
     DEADLINE, GUEST, PRODUCT, created, held, one, product_turn, purchased, turn, write,
 };
-use crate::record::{KeyedOutcome, Turn};
+use crate::record::{Entity, Events, KeyedOutcome, OrderFact, Turn};
 
-/// Recovers what was written; a proof without recovery must come to the same.
+/// Recovers what was written; a proof without recovery must come to the same, and so must several threads.
 fn replayed(turns: &[(u16, Turn)]) -> Result<Recovered, Error> {
     let disk = MemoryDisk::new(JournalId([7; 16]), 16);
     write(&mut disk.journal(), turns);
-    let verified = verify(&disk.journal(), |_| Ok(()));
+    let verified = verify(&disk.journal(), &Proof::default(), |_| Ok(())).map(|verified| verified.report);
     let recovered = recover(&mut disk.journal());
     let counts = |it: &Report| (it.events, it.reservations, it.orders, it.carts, it.keys);
     match (&verified, &recovered) {
@@ -27,7 +31,30 @@ fn replayed(turns: &[(u16, Turn)]) -> Result<Recovered, Error> {
         (Err(verified), Err(recovered)) => assert_eq!(verified.to_string(), recovered.to_string()),
         _ => panic!("one of them is content: {verified:?}"),
     }
+    for threads in [2, 3, 16, 99] {
+        let parallel = recover_from(&mut disk.journal(), &Plan { threads, ..Plan::default() });
+        check_same(&recovered, &parallel);
+    }
     recovered
+}
+
+/// Two recoveries of the same journal.
+pub(super) fn check_same(one: &Result<Recovered, Error>, other: &Result<Recovered, Error>) {
+    match (one, other) {
+        (Ok(one), Ok(other)) => {
+            assert_eq!(one.state(), other.state());
+            assert_eq!(one.owners(), other.owners());
+            assert_eq!(one.unsent(), other.unsent());
+            assert_eq!((one.prices(), &one.head), (other.prices(), &other.head));
+            assert_eq!((&one.startup, one.keys.kept()), (&other.startup, other.keys.kept()));
+            assert_eq!(
+                (one.report.events, one.report.records, one.report.accounts),
+                (other.report.events, other.report.records, other.report.accounts),
+            );
+        }
+        (Err(one), Err(other)) => assert_eq!(told(one), told(other)),
+        _ => panic!("one of them is content: {:?} {:?}", one.as_ref().err(), other.as_ref().err()),
+    }
 }
 
 fn reserved(reservation: ReservationId) -> (u16, Turn) {

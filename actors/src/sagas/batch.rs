@@ -176,8 +176,10 @@ impl Sagas {
         events: Vec<(ReservationId, Event)>,
     ) -> Position {
         let now = self.turns.clock.stamp();
-        let mut books = self.turns.partition(partition).books.borrow_mut();
+        let state = self.turns.partition(partition);
+        let mut books = state.books.borrow_mut();
         for (id, event) in &events {
+            state.touch_reservation(&books, *id, event);
             books.apply_reservation(*id, event, now, 0);
             let deadline = books.reservations.get(*id).and_then(|it| it.hold.next_deadline());
             self.order_deadlines.set(Due::Reservation(*id), None, deadline);

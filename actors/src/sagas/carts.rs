@@ -10,6 +10,7 @@ use holdfast_persistence::Partition;
 use super::{Entry, Facts, OwnerReply, Request, Sagas, only};
 use crate::Position;
 use crate::context::Context;
+use crate::image::Key;
 use crate::outcome::{CartFacts, Outcome};
 use crate::record::{Entity, Events};
 
@@ -240,6 +241,7 @@ impl Sagas {
         let now = self.now(request);
         let mut books = state.books.borrow_mut();
         for event in &events {
+            state.touch_cart(&books, id, event, now);
             books.apply_cart(id, event, now);
         }
         let facts = books.carts.get(id).map(|cart| CartFacts::of(id, cart)).unwrap_or_default();
@@ -262,6 +264,9 @@ impl Sagas {
         id: CartId,
         events: Vec<Event>,
     ) {
+        let key = Key::Cart(id);
+        let state = self.turns.partition(partition);
+        state.changes.touch(key, |packer| packer.of_books(key, &state.books.borrow()));
         let (now, entity, events) = (self.now(request), Entity::Cart(id), Events::Cart(events));
         let answered = &Ok(Outcome::Done);
         self.push(request, Entry { partition, entity, previous: 0, events, now, answered });

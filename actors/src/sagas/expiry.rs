@@ -129,6 +129,7 @@ impl Sagas {
             for (product, command) in saga::to_each_product(&reservation.items, &command) {
                 told.entry(product).or_default().push(command);
             }
+            state.touch_reservation(&books, id, &event);
             books.apply_reservation(id, &event, now, 0);
             facts.entry(partition).or_default().push((id, event));
         }

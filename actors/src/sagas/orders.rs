@@ -174,7 +174,9 @@ impl Sagas {
             answered: &answered,
         };
         let position = self.push(request, entry);
-        let mut books = self.turns.partition(partition).books.borrow_mut();
+        let state = self.turns.partition(partition);
+        let mut books = state.books.borrow_mut();
+        state.touch_placed(&books, id, &placed);
         let cart = books.carts.of(placed.owner).map(|(id, cart)| (id, cart.next_deadline()));
         books.apply_placed(id, &placed, now, position.sequence.0);
         if let Some((cart, before)) = cart {

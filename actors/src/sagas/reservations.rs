@@ -190,6 +190,7 @@ impl Sagas {
         // The record's sequence is the order's mark, where the reservation becomes one.
         let mark = state.sequence.get().next().0;
         let mut books = state.books.borrow_mut();
+        state.touch_reservation(&books, id, &event);
         books.apply_reservation(id, &event, now, mark);
         let after = books.reservations.get(id).expect("it was just changed").clone();
         drop(books);

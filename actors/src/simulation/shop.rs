@@ -15,6 +15,7 @@ mod ask;
 mod world;
 
 mod bank;
+mod checkpoints;
 mod mail;
 mod outbox;
 mod process;
@@ -32,7 +33,7 @@ mod scenes;
 mod stage;
 
 use holdfast_domain::{Millis, ProductId, Timestamp};
-use holdfast_persistence::Fault;
+use holdfast_persistence::{Fault, MemoryDisk};
 
 use super::for_each_seed;
 use ask::{Ask, AskWish};
@@ -65,8 +66,17 @@ struct Life {
     products: u128,
 }
 
+/// What the world of a seed leaves on its disk.
+pub(crate) fn history(seed: u64) -> MemoryDisk {
+    Life::lived(seed).world.disk.crash()
+}
+
 impl Life {
     fn live(seed: u64) {
+        Self::lived(seed);
+    }
+
+    fn lived(seed: u64) -> Self {
         let mut world = World::any(seed);
         let mood = Mood::any(&mut world.rng);
         world.haste_percent = mood.haste_percent;
@@ -82,6 +92,7 @@ impl Life {
             life.step();
         }
         life.end();
+        life
     }
 
     fn step(&mut self) {
@@ -91,6 +102,7 @@ impl Life {
         if self.world.rng.percent(MAILS_SENT_PERCENT) {
             self.world.send_mails();
         }
+        self.world.take_checkpoint();
         match self.mood.step(&mut self.world.rng) {
             Step::Ask => self.ask(),
             Step::Work => {

@@ -26,7 +26,7 @@ pub(super) struct Asked {
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum AskedWish {
+pub(crate) enum AskedWish {
     Create {
         new: NewProduct,
     },
@@ -43,10 +43,10 @@ pub(super) enum AskedWish {
 }
 
 /// Whether all are only asked for.
-pub(super) type Dry = bool;
+pub(crate) type Dry = bool;
 
 /// Any wish for a product in this state.
-pub(super) fn any(rng: &mut Rng, product: ProductId, state: Option<&Product>, now: Timestamp) -> AskedWish {
+pub(crate) fn any(rng: &mut Rng, product: ProductId, state: Option<&Product>, now: Timestamp) -> AskedWish {
     match (state, rng.below(100)) {
         // Late requests for what does not exist come as well.
         (None, 0..=79) => create(rng),
@@ -74,7 +74,7 @@ fn many(rng: &mut Rng, product: ProductId, state: Option<&Product>, now: Timesta
 }
 
 /// The same description at another price; below zero is refused.
-pub(super) fn repriced(present: &Description, price: i64) -> Description {
+pub(crate) fn repriced(present: &Description, price: i64) -> Description {
     Description { price: Money(price), ..present.clone() }
 }
 

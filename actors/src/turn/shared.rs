@@ -8,8 +8,10 @@ use holdfast_domain::saga::Books;
 use holdfast_persistence::{Epoch, Partition, PushError, Queue, RecordHeader, Sequence, Ticket};
 
 use crate::Position;
+use crate::checkpoint::changes::Changes;
 use crate::clock::LogClock;
 use crate::directory::Directory;
+use crate::image::Key;
 use crate::pending;
 use crate::record::{self, Turn};
 
@@ -25,7 +27,7 @@ pub(crate) struct TurnContext {
 }
 
 /// What one shard knows of one of its partitions.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct PartitionState {
     /// Of the newest record.
     pub(crate) sequence: Cell<Sequence>,
@@ -33,6 +35,8 @@ pub(crate) struct PartitionState {
     pub(crate) ticket: Cell<Ticket>,
     /// Reservations, orders and carts.
     pub(crate) books: RefCell<Books>,
+    /// What the next checkpoint is made of.
+    pub(crate) changes: Changes,
 }
 
 impl TurnContext {
@@ -69,7 +73,13 @@ impl TurnContext {
             }
         };
         self.scratch.replace(buffer);
-        self.partition(position.partition).ticket.set(ticket);
+        let state = self.partition(position.partition);
+        state.ticket.set(ticket);
+        if let Some(keyed) = &turn.key {
+            let key = Key::Request(keyed.key.key);
+            // Whatever was answered to it before was forgotten.
+            state.changes.touch(key, |packer| packer.gone(key));
+        }
         self.note_mails(position.partition, now, ticket, turn);
         ticket
     }

@@ -283,6 +283,7 @@ pub(crate) fn options(clock: &ManualClock) -> Options {
         ids: Arc::new(fresh_id),
         gateway: Arc::new(SimulatedGateway),
         committer: CommitterOptions::new(|error| eprintln!("the journal failed: {error}")),
+        checkpoints: None,
     }
 }
 

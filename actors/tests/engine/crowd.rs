@@ -15,7 +15,7 @@ use crate::common::cuts::{disk_of, records};
 use crate::common::wants::{by, cart_order, fresh_product_on, new_order, new_reservation, paid, token};
 use crate::common::{NOW, Shop, context, new_product, on_threads, quantity, run, sku};
 
-const SKUS: [&str; 5] = ["lamp", "chair", "table", "bench", "stool"];
+pub(crate) const SKUS: [&str; 5] = ["lamp", "chair", "table", "bench", "stool"];
 const THREADS: u64 = 3;
 /// People on each thread, each of whom does so many things.
 const PEOPLE: u64 = 4;

@@ -45,6 +45,7 @@ mod checkouts;
 
 mod crash_points;
 
+mod checkpoints;
 mod crowd;
 
 mod deleted;

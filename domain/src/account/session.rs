@@ -181,6 +181,41 @@ impl Family {
         Self { account, token, expires_at, spent: Vec::new() }
     }
 
+    /// A session with all that was spent of it, oldest first, as a checkpoint keeps it.
+    #[must_use]
+    pub const fn restored(
+        account: AccountId,
+        token: TokenHash,
+        expires_at: Timestamp,
+        spent: Vec<[u8; SPENT_BYTES]>,
+    ) -> Self {
+        Self { account, token, expires_at, spent }
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub const fn account(&self) -> AccountId {
+        self.account
+    }
+
+    /// The hash of the token that is good.
+    #[must_use]
+    pub const fn token(&self) -> TokenHash {
+        self.token
+    }
+
+    /// The first moment at which it is dead.
+    #[must_use]
+    pub const fn expires_at(&self) -> Timestamp {
+        self.expires_at
+    }
+
+    /// What is kept of the hashes of spent tokens, oldest first.
+    #[must_use]
+    pub fn spent(&self) -> &[[u8; SPENT_BYTES]] {
+        &self.spent
+    }
+
     fn is_spent(&self, token: &TokenHash) -> bool {
         self.spent.contains(&short(token))
     }
@@ -198,6 +233,23 @@ impl Sessions {
     #[must_use]
     pub fn account_of(&self, family: FamilyId) -> Option<AccountId> {
         self.families.get(&family).map(|family| family.account)
+    }
+
+    /// The session of that id.
+    #[must_use]
+    pub fn get(&self, id: FamilyId) -> Option<&Family> {
+        self.families.get(&id)
+    }
+
+    /// All of them, by id.
+    pub fn iter(&self) -> impl Iterator<Item = (FamilyId, &Family)> {
+        self.families.iter().map(|(id, family)| (*id, family))
+    }
+
+    /// Those that the opening of one at `now` clears away.
+    pub fn forgotten(&self, now: Timestamp) -> impl Iterator<Item = FamilyId> {
+        let lapsed = self.by_end.iter().take_while(move |(expires_at, _)| *expires_at <= now);
+        lapsed.take(FORGET_COUNT_MAX).map(|(_, id)| *id)
     }
 
     /// How many there are, lapsed ones that were not cleared away yet included.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::price::{Applied, Price};
-use crate::product::{Description, VariantDescription};
+use crate::product::{Commitment, Description, VariantDescription};
 use crate::{Buyer, Item, Money, OrderId, Owner, ReservationId, Timestamp};
 
 use super::owners::OwnerIndex;
@@ -46,6 +46,18 @@ pub struct Orders {
 }
 
 impl Bought {
+    /// What its product has of it as long as nothing happens to it.
+    #[must_use]
+    pub fn commitment(&self) -> Commitment {
+        Commitment { buyer: self.owner.buyer(), lines: vec![self.item.line()] }
+    }
+
+    /// Whether a product's commitment is what [`Bought::commitment`] says.
+    #[must_use]
+    pub fn implies(&self, commitment: &Commitment) -> bool {
+        commitment.buyer == self.owner.buyer() && commitment.lines == [self.item.line()]
+    }
+
     /// The order that it is.
     #[must_use]
     pub fn to_order(&self, id: OrderId) -> Order {
@@ -83,6 +95,41 @@ impl Bought {
 }
 
 impl Orders {
+    /// Puts back an order, as a checkpoint keeps it.
+    pub fn restore(&mut self, order: Order) {
+        self.by_owner.insert(order.placed.owner.buyer(), order.id);
+        self.by_status.insert((order.standing.status, order.id));
+        self.orders.insert(order.id, Box::new(order));
+    }
+
+    /// Puts back a purchase that nothing happened to since.
+    pub fn restore_bought(&mut self, id: OrderId, bought: Bought) {
+        self.by_owner.insert(bought.owner.buyer(), id);
+        self.bought.insert(id, Box::new(bought));
+    }
+
+    /// The purchase of that id, unless something happened to it since.
+    #[must_use]
+    pub fn bought(&self, id: OrderId) -> Option<&Bought> {
+        self.bought.get(&id).map(|bought| &**bought)
+    }
+
+    /// The order of that id, unless it is a purchase that nothing happened to since.
+    #[must_use]
+    pub fn order(&self, id: OrderId) -> Option<&Order> {
+        self.orders.get(&id).map(|order| &**order)
+    }
+
+    /// All purchases that nothing happened to since, oldest first.
+    pub fn purchases(&self) -> impl Iterator<Item = (OrderId, &Bought)> {
+        self.bought.iter().map(|(id, bought)| (*id, &**bought))
+    }
+
+    /// The same, to let them share what they say of their products.
+    pub fn purchases_mut(&mut self) -> impl Iterator<Item = (OrderId, &mut Bought)> {
+        self.bought.iter_mut().map(|(id, bought)| (*id, &mut **bought))
+    }
+
     /// The order of that id.
     #[must_use]
     pub fn get(&self, id: OrderId) -> Option<Order> {
@@ -193,6 +240,12 @@ impl Orders {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Whether there is an order of that id.
+    #[must_use]
+    pub fn is_known(&self, id: OrderId) -> bool {
+        self.status(id).is_some()
     }
 
     fn status(&self, id: OrderId) -> Option<Status> {

@@ -69,6 +69,19 @@ pub struct PriceList {
 }
 
 impl PriceList {
+    /// The list of these rules, as a checkpoint keeps them; none where it breaks a bound or has a rule twice.
+    #[must_use]
+    pub fn restored(rules: impl IntoIterator<Item = Arc<Rule>>) -> Option<Self> {
+        let mut list = Self::default();
+        for rule in rules {
+            if list.rules.contains_key(&rule.id) {
+                return None;
+            }
+            list.enter(rule);
+        }
+        (list.rules.len() <= RULES_MAX && list.targets <= TARGETS_MAX).then_some(list)
+    }
+
     /// Makes a rule.
     ///
     /// # Errors
@@ -122,13 +135,14 @@ impl PriceList {
             Event::Created { id, terms } => {
                 assert!(!self.rules.contains_key(id), "a rule is made once");
                 let terms = terms.clone();
-                self.enter(Rule { id: *id, terms, version: 1, created_at: now, updated_at: now });
+                self.enter(Arc::new(Rule { id: *id, terms, version: 1, created_at: now, updated_at: now }));
             }
             Event::Changed { id, terms } => {
                 let before = self.leave(*id);
                 let Rule { id, created_at, .. } = *before;
                 let version = before.version + 1;
-                self.enter(Rule { id, terms: terms.clone(), version, created_at, updated_at: now });
+                let terms = terms.clone();
+                self.enter(Arc::new(Rule { id, terms, version, created_at, updated_at: now }));
             }
             Event::Deleted { id } => drop(self.leave(*id)),
         }
@@ -215,8 +229,7 @@ impl PriceList {
         Ok(())
     }
 
-    fn enter(&mut self, rule: Rule) {
-        let rule = Arc::new(rule);
+    fn enter(&mut self, rule: Arc<Rule>) {
         self.targets += targets(&rule.terms);
         if rule.terms.is_active {
             if rule.terms.is_for_everything() {

@@ -75,6 +75,7 @@ pub(crate) async fn open(
         ids: Arc::new(|| crate::ids::make().as_u128()),
         gateway: Arc::new(SimulatedGateway),
         committer,
+        checkpoints: None,
     };
     let reader = journal.reader();
     let engine = Engine::start(Box::new(journal), Some(reader), recovered, options);

@@ -28,6 +28,7 @@ pub(super) fn engine() -> Engine {
         ids: Arc::new(|| crate::ids::make().as_u128()),
         gateway: Arc::new(SimulatedGateway),
         committer: CommitterOptions::new(|error| panic!("memory does not fail: {error}")),
+        checkpoints: None,
     };
     Engine::start(Box::new(journal), None, recovered, options)
 }

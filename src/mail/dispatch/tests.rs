@@ -116,6 +116,7 @@ fn start(disk: &MemoryDisk) -> Engine {
         ids: Arc::new(|| crate::ids::make().as_u128()),
         gateway: Arc::new(SimulatedGateway),
         committer: CommitterOptions::new(|error| panic!("{error}")),
+        checkpoints: None,
     };
     Engine::start(Box::new(journal), None, recovered, options)
 }

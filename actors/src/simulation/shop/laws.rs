@@ -141,14 +141,18 @@ pub(super) fn check_replay(process: &Process, disk: &MemoryDisk) {
     let unsent = unsent.into_iter().map(|it| (it.about, it.at)).collect();
     assert_eq!(*replayed.unsent(), unsent, "INV-7: replay gives the mails that are due");
     for (number, (replayed, books)) in replayed.owners().iter().zip(process.door.books()).enumerate() {
-        let mut books = (*books).clone();
+        let (mut replayed, mut books) = (replayed.clone(), (*books).clone());
+        // Whoever loads a checkpoint forgets at once what others forget some time.
+        let latest = process.door.around.wall.latest();
+        replayed.reservations.restored(latest);
+        books.reservations.restored(latest);
         // Replay ends a merge that is under way.
         for (from, to) in replayed_close {
             if books.carts.get(*from).is_some() {
                 books.apply_cart(*from, &cart::Event::Closed { to: Some(*to) }, Timestamp::default());
             }
         }
-        assert_eq!(*replayed, books, "INV-7: replay gives the owners in memory, partition {number}");
+        assert_eq!(replayed, books, "INV-7: replay gives the owners in memory, partition {number}");
     }
 }
 

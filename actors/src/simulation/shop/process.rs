@@ -17,11 +17,12 @@ use crate::card::Card;
 use crate::clock::{Clock, LogClock};
 use crate::context::Context;
 use crate::directory::Directory;
+use crate::image::Key;
 use crate::keys::Keys;
-use crate::mails;
+use crate::mails::{self, MAILS_PARTITION};
 use crate::outcome::Outcome;
 use crate::prices::PriceBook;
-use crate::recovery::{Recovered, Startup};
+use crate::recovery::{Changed, Recovered, Startup};
 use crate::sagas::{Ids, Sagas};
 use crate::slots::Slots;
 use crate::turn::{COMMANDS_MAX, Live, PartitionState, TurnContext, Wish};
@@ -83,7 +84,8 @@ impl Process {
         let partitions = u16::try_from(recovered.head.partitions().len()).expect("a few");
         let slots = Slots::new(partitions, around.shards);
         let epoch = recovered.next_epoch();
-        let Recovered { products: found, prices, keys, head, mut books, startup, mails, .. } = recovered;
+        let Recovered { products: found, prices, keys, head, mut books, startup, mails, mut changed, .. } =
+            recovered;
         let mut partitions = head.partitions().to_vec();
         let mut last = partitions.iter().map(|it| Timestamp(it.time_ms)).max().unwrap_or_default();
         let (queue, writer) = Writer::new(Box::new(journal), head);
@@ -92,11 +94,16 @@ impl Process {
         directory.publish_prices(prices.list.clone(), Ticket::ZERO);
         let clock = &*around.wall;
         mails::resume(&mails, directory.unsents(), &queue, epoch, &mut partitions, &mut last, clock);
+        if let Changed::Keys(changed) = &mut changed
+            && mails.begun.is_none()
+        {
+            changed[usize::from(MAILS_PARTITION.0)].insert(Key::Mails);
+        }
         let products = found.into_iter().map(|live| (live.id, listed(live, &directory))).collect();
         let (tasks, mail) = (Tasks::default(), Rc::new(RefCell::new(Mail::default())));
         let sagas = |shard: usize| {
             let is_own = |partition| slots.shard(partition) == shard;
-            let partitions = states(&partitions, &mut books, is_own);
+            let partitions = states(&partitions, &mut books, &changed, is_own);
             let turns = turn_context(around, last, epoch, queue.clone(), &directory, partitions);
             let peers = Box::new(MailPeers { shard, slots, mail: Rc::clone(&mail) });
             let gateway = Arc::clone(&around.bank);
@@ -114,7 +121,7 @@ impl Process {
 
     /// Mends what a crash left, winds the timers up, and makes the refunds that are owed.
     fn begin(&mut self, startup: Startup) {
-        let Startup { mut tell, close } = startup;
+        let Startup { mut tell, close, .. } = startup;
         let (door, slots) = (Rc::clone(&self.door), self.door.slots);
         for (shard, sagas) in door.shards.iter().enumerate() {
             let is_here = |id: u128| slots.shard(slots.partition(id)) == shard;
@@ -227,6 +234,17 @@ impl Process {
         self.tasks.is_quiet() && self.door.mail.borrow().slots().is_empty()
     }
 
+    /// All partitions.
+    pub(super) fn partitions(&self) -> impl Iterator<Item = Partition> {
+        let count = u16::try_from(self.door.shards[0].turns.partitions.len()).expect("a few");
+        (0..count).map(Partition)
+    }
+
+    /// What the turns of a partition share.
+    pub(super) fn turns_of(&self, partition: Partition) -> &TurnContext {
+        &self.door.shards[self.door.slots.shard(partition)].turns
+    }
+
     pub(super) fn product(&self, id: ProductId) -> Option<&Product> {
         self.products.get(&id)?.product.as_ref()
     }
@@ -282,11 +300,22 @@ fn turn_context(
 fn states(
     heads: &[PartitionHead],
     books: &mut [Books],
+    changed: &Changed,
     is_own: impl Fn(Partition) -> bool,
 ) -> Box<[PartitionState]> {
     let state = |(number, (head, books)): (u16, (&PartitionHead, &mut Books))| {
-        let books = if is_own(Partition(number)) { std::mem::take(books) } else { Books::default() };
-        PartitionState { sequence: head.sequence.into(), ticket: Ticket::ZERO.into(), books: books.into() }
+        let state = PartitionState { sequence: head.sequence.into(), ..PartitionState::default() };
+        if is_own(Partition(number)) {
+            state.books.replace(std::mem::take(books));
+            if let Changed::Keys(changed) = changed {
+                state.changes.keep(
+                    Partition(number),
+                    heads.len(),
+                    changed[usize::from(number)].iter().copied(),
+                );
+            }
+        }
+        state
     };
     (0..).zip(heads.iter().zip(books)).map(state).collect()
 }

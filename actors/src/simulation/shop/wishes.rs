@@ -26,6 +26,9 @@ pub(super) const OWNERS: [Owner; 4] = [GUEST, Owner::Guest(12), CUSTOMER, Owner:
 pub(super) const GUEST: Owner = Owner::Guest(11);
 pub(super) const CUSTOMER: Owner = Owner::Account(AccountId(21));
 
+/// How often, in a hundred, a step is one of a purchase that nothing happened to yet.
+const PURCHASES_PERCENT: u64 = 15;
+
 /// How many products a world has at the most.
 const PRODUCTS_MAX: usize = 4;
 
@@ -216,6 +219,12 @@ impl Muse<'_> {
     }
 
     fn order(&mut self) -> Option<(OrderId, Owner)> {
+        if self.rng.percent(PURCHASES_PERCENT) {
+            let books = self.process.door.books();
+            let purchases = books.iter().flat_map(|books| books.orders.purchases());
+            let purchases: Vec<_> = purchases.map(|(id, bought)| (id, bought.owner)).collect();
+            return self.recent(&purchases);
+        }
         let known: Vec<_> = self.promises.orders.values().map(|it| (it.id, it.placed.owner)).collect();
         self.recent(&known)
     }

@@ -9,14 +9,16 @@ use std::rc::Rc;
 
 use holdfast_domain::Timestamp;
 use holdfast_domain::idempotency::{Fingerprint, Key};
-use holdfast_persistence::{Fault, JournalId, MemoryDisk};
+use holdfast_persistence::{Fault, JournalId, MemoryDisk, MemoryJournal};
 
 use crate::context::RequestKey;
-use crate::recovery::recover;
+use crate::recovery::tests::chains;
+use crate::recovery::{Recovered, recover};
 
 use super::super::{Rng, START};
 use super::ask::{Ask, AskWish, Said};
 use super::bank::{Bank, Script};
+use super::checkpoints::Chain;
 use super::diary::{self, Diary};
 use super::laws;
 use super::mail::Slot;
@@ -28,9 +30,16 @@ use super::wall::Wall;
 
 /// How often, in a hundred steps, others are in a hurry.
 const HASTE_CHANGES_PERCENT: u64 = 3;
+/// How often, in a hundred, what is on the disk is recovered through checkpoints as well.
+const CHECKPOINTS_PERCENT: u64 = 10;
+
 /// How many turns a world takes at the most to come to rest.
 const DRAIN_STEPS_MAX: u32 = 100_000;
 const PARTITIONS: u16 = 4;
+const ID: JournalId = JournalId([1; 16]);
+
+/// Of so many worlds one takes checkpoints, in real files.
+const CHECKPOINTED_SEEDS: u64 = 2;
 
 /// Something that can go on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,6 +57,7 @@ type Heard = Rc<RefCell<Vec<(Ask, Option<Checkout>, Said)>>>;
 pub(super) struct World {
     pub(super) rng: Rng,
     pub(super) disk: MemoryDisk,
+    chain: Option<Chain>,
     pub(super) around: Rc<Around>,
     pub(super) process: Process,
     pub(super) promises: Promises,
@@ -71,25 +81,26 @@ impl World {
         let bank = Bank::new(Rng::new(rng.next()), None);
         let shards = u16::try_from(1 + rng.below(3)).expect("it is small");
         let name = format!("the world of HOLDFAST_SEED={seed}");
-        Self::open(&name, rng, Around::new(wall, bank, shards))
+        Self::open(&name, rng, Around::new(wall, bank, shards), seed.is_multiple_of(CHECKPOINTED_SEEDS))
     }
 
     /// A world in which nothing happens by itself.
     pub(super) fn quiet(shards: u16, script: Script) -> Self {
         let (wall, bank) = (Wall::new(START, None), Bank::new(Rng::new(1), Some(script)));
-        Self::open("this world", Rng::new(1), Around::new(wall, bank, shards))
+        Self::open("this world", Rng::new(1), Around::new(wall, bank, shards), false)
     }
 
-    fn open(name: &str, rng: Rng, around: Around) -> Self {
+    fn open(name: &str, rng: Rng, around: Around, has_checkpoints: bool) -> Self {
         let diary = diary::open(name);
-        let disk = MemoryDisk::new(JournalId([1; 16]), PARTITIONS);
+        let disk = MemoryDisk::new(ID, PARTITIONS);
         let around = Rc::new(around);
-        let mut journal = disk.journal();
-        let recovered = recover(&mut journal).expect("a new disk is empty");
+        let mut chain = has_checkpoints.then(|| Chain::new(ID, PARTITIONS));
+        let (journal, recovered) = recovered_from(&disk, &mut chain, START);
         let process = Process::start(journal, recovered, &around);
         Self {
             rng,
             disk,
+            chain,
             around,
             process,
             promises: Promises::default(),
@@ -240,8 +251,8 @@ impl World {
         self.heard.borrow_mut().clear();
         self.outbox.crash();
         self.disk = self.disk.crash();
-        let mut journal = self.disk.journal();
-        let recovered = recover(&mut journal).expect("a crash leaves a sound journal");
+        let now = self.now();
+        let (journal, recovered) = recovered_from(&self.disk, &mut self.chain, now);
         self.promises.check_head(&recovered.head);
         self.process = Process::start(journal, recovered, &self.around);
         self.note("start");
@@ -299,13 +310,40 @@ impl World {
         self.outbox.send(&mut self.rng, &self.process);
     }
 
+    /// Some step of a checkpoint, or none.
+    pub(super) fn take_checkpoint(&mut self) {
+        let now = self.around.wall.latest();
+        if let Some(chain) = &mut self.chain {
+            chain.step(&mut self.rng, &self.process, &self.disk, now);
+        }
+    }
+
     pub(super) fn change_prices(&mut self) {
         self.note("the price list changes");
         self.process.change_prices(&mut self.rng);
     }
 
     /// All that was pushed is on disk: it must give what is in memory.
-    pub(super) fn check_replay(&self) {
+    pub(super) fn check_replay(&mut self) {
         laws::check_replay(&self.process, &self.disk);
+        if self.rng.percent(CHECKPOINTS_PERCENT) {
+            chains::check(&self.disk, &mut |end| self.rng.below(end));
+        }
     }
+}
+
+/// What the disk gives: through the newest checkpoint, where there are any, and that is the same as without.
+fn recovered_from(
+    disk: &MemoryDisk,
+    chain: &mut Option<Chain>,
+    now: Timestamp,
+) -> (MemoryJournal, Recovered) {
+    let mut journal = disk.journal();
+    let Some(chain) = chain else {
+        let recovered = recover(&mut journal).expect("a crash leaves a sound journal");
+        return (journal, recovered);
+    };
+    let mut recovered = chain.recover(disk, &mut journal);
+    chain.begin_with(&mut recovered, now);
+    (journal, recovered)
 }
