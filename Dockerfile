@@ -1,7 +1,7 @@
 # The image of Holdfast: one binary on a slim Debian. `docker build -t holdfast .`
 #
 # About 125 MB, 55 to pull: 79 MB of Debian, 44 the binary. Runs as nobody in particular (10001), with a read-only root,
-# and writes to /data alone. docs/operations.md says how to run it; scripts/check-deploy checks what it can without Docker.
+# and writes to /data alone. docs/setup.md says how to run it; scripts/check-deploy checks what it can without Docker.
 
 # Both images are of the same Debian: the binary needs a C library that is no older than the one it was built with.
 ARG RUST=1.95

@@ -178,6 +178,7 @@ fn shared(engine: &Engine, cache: Option<ListingCache>) -> Shared {
         engine: web::Data::default(),
         mails: web::Data::default(),
         dispatched: web::Data::default(),
+        listeners: web::Data::default(),
         secure_cookies: SecureCookies(false),
         protection: Protection::default(),
     };
@@ -199,6 +200,7 @@ fn start() -> anyhow::Result<Engine> {
         ids: Arc::new(move || u128::from(next.fetch_add(1, Ordering::Relaxed))),
         gateway: Arc::new(SimulatedGateway),
         committer: CommitterOptions::new(|error| panic!("the journal failed: {error}")),
+        checkpoints: None,
     };
     Ok(Engine::start(Box::new(journal), None, recovered, options))
 }

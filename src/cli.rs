@@ -3,6 +3,7 @@
 //! Owns flags and exit codes; the work is in [`crate::commands`]. Data goes to stdout, talk to stderr.
 
 mod admin;
+mod journal;
 mod mail;
 mod settings;
 
@@ -36,16 +37,35 @@ pub enum Exit {
     Locked = 5,
 }
 
+impl Exit {
+    /// The number that the shell sees.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Ok => 0,
+            Self::Failure => 1,
+            Self::Usage => 2,
+            Self::NotFound => 3,
+            Self::VerificationFailed => 4,
+            Self::Locked => 5,
+        }
+    }
+
+    /// What a number that another process gave means; one that we never give is a failure.
+    pub const fn of(code: u8) -> Self {
+        match code {
+            0 => Self::Ok,
+            2 => Self::Usage,
+            3 => Self::NotFound,
+            4 => Self::VerificationFailed,
+            5 => Self::Locked,
+            _ => Self::Failure,
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(match exit {
-            Exit::Ok => 0,
-            Exit::Failure => 1,
-            Exit::Usage => 2,
-            Exit::NotFound => 3,
-            Exit::VerificationFailed => 4,
-            Exit::Locked => 5,
-        })
+        Self::from(exit.code())
     }
 }
 
@@ -92,9 +112,9 @@ enum Command {
     Serve(SettingFlags),
     /// Sends queued mails; needs Redis. Several may run.
     Worker(WorkerArgs),
-    /// Looks into the journal of a stopped server.
+    /// Looks into the journal, keeps it small, copies it, brings it back to a moment.
     #[command(subcommand)]
-    Journal(JournalCommand),
+    Journal(Box<journal::JournalCommand>),
     /// Makes and lists accounts, and replaces the signing key.
     #[command(subcommand)]
     Admin(admin::AdminCommand),
@@ -116,14 +136,6 @@ enum Command {
 }
 
 #[derive(Debug, Subcommand)]
-enum JournalCommand {
-    /// Tells how much is in the journal.
-    Stat(JournalArgs),
-    /// Proves frames, chain and invariants.
-    Verify(JournalArgs),
-}
-
-#[derive(Debug, Subcommand)]
 enum ConfigCommand {
     /// Prints the effective settings and where each comes from, secrets hidden.
     Show {
@@ -133,20 +145,6 @@ enum ConfigCommand {
         #[arg(long)]
         json: bool,
     },
-}
-
-/// The flags of commands that only need the data folder.
-#[derive(Debug, Args)]
-struct JournalArgs {
-    /// Read settings from this TOML file.
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// The data folder [env: HOLDFAST_DATA_DIR] [default: ./data].
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -185,12 +183,7 @@ impl Cli {
             Command::Serve(flags) => commands::serve::run(flags.load()?.settings),
             Command::Worker(WorkerArgs { check: true, name, .. }) => commands::worker::check(name.as_deref()),
             Command::Worker(args) => commands::worker::run(&args.settings.load()?.settings, args.name),
-            Command::Journal(JournalCommand::Stat(args)) => {
-                commands::journal::stat(&args.data_dir()?, args.json)
-            }
-            Command::Journal(JournalCommand::Verify(args)) => {
-                commands::journal::verify(&args.data_dir()?, args.json)
-            }
+            Command::Journal(command) => command.run(),
             Command::Admin(command) => command.run(),
             Command::Mail(command) => command.run(),
             Command::Health(args) => {
@@ -212,13 +205,6 @@ impl Cli {
                 Ok(())
             }
         }
-    }
-}
-
-impl JournalArgs {
-    fn data_dir(&self) -> Result<PathBuf, Failure> {
-        let flags = SettingFlags::of(self.config.clone(), self.data_dir.clone());
-        Ok(flags.load()?.settings.data_dir)
     }
 }
 
@@ -256,6 +242,17 @@ mod tests {
             "holdfast worker --check --name w",
             "holdfast journal stat --json --data-dir d",
             "holdfast journal verify",
+            "holdfast journal export --out f --data-dir d --config c",
+            "holdfast journal import f --into d --json",
+            "holdfast journal import --into d",
+            "holdfast journal tail -f -n 3 --from AA --type order.* --sku MUG --color never --json",
+            "holdfast journal checkpoint --json",
+            "holdfast journal trim --retain 7d --dry-run",
+            "holdfast journal trim --retain 20GB --json --data-dir d",
+            "holdfast journal backup --into d --no-verify --json",
+            "holdfast journal restore --to-position AA --into d",
+            "holdfast journal restore --to-time 2026-11-21T12:00:00Z --from b --into d --json",
+            "holdfast journal repair --yes --json",
             "holdfast health --url http://127.0.0.1:3000 --json",
             "holdfast admin create-user --email a@b.test --role admin --tier gold --name Ada --json --data-dir d",
             "holdfast admin list-users --json",
@@ -286,6 +283,12 @@ mod tests {
         );
         assert_eq!(refused("holdfast mail retry"), ErrorKind::MissingRequiredArgument);
         assert_eq!(refused("holdfast mail retry a --all"), ErrorKind::ArgumentConflict);
+        assert_eq!(refused("holdfast journal restore --to-time noon --into d"), ErrorKind::ValueValidation);
+        assert_eq!(refused("holdfast journal restore --into d"), ErrorKind::MissingRequiredArgument);
+        assert_eq!(refused("holdfast journal restore --to-position AA"), ErrorKind::MissingRequiredArgument);
+        let both = "holdfast journal restore --to-position AA --to-time 2026-11-21T12:00:00Z --into d";
+        assert_eq!(refused(both), ErrorKind::ArgumentConflict);
+        assert_eq!(refused("holdfast journal trim --retain ever"), ErrorKind::ValueValidation);
         assert_eq!(refused("holdfast completions cobol"), ErrorKind::InvalidValue);
         assert_eq!(refused("holdfast --help"), ErrorKind::DisplayHelp);
         assert_eq!(refused("holdfast --version"), ErrorKind::DisplayVersion);

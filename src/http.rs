@@ -35,6 +35,7 @@ pub mod query;
 pub mod auth;
 pub mod cart;
 pub mod categories;
+pub mod events;
 pub mod health;
 pub mod inventory;
 pub mod metrics;

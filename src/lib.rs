@@ -19,6 +19,7 @@ pub mod commands {
     pub mod worker;
 }
 pub mod config;
+pub mod facts;
 pub mod http;
 pub mod ids;
 pub mod mail;

@@ -6,6 +6,7 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use holdfast_actors::checkpoint::Figures;
 use holdfast_actors::engine::Stats;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -38,10 +39,16 @@ struct Meters {
 pub struct Snapshot {
     /// What the engine tells; none before it has recovered.
     pub engine: Option<Stats>,
+    /// What the checkpoints were like; none before it has recovered, or where none are taken.
+    pub checkpoints: Option<Figures>,
+    /// The oldest frame of the journal that is kept; 0 before the engine has recovered.
+    pub first_batch: u64,
     /// Whether requests are welcome.
     pub is_ready: bool,
     /// Connections that are open.
     pub connections: u64,
+    /// Streams of events, and polls that wait for some.
+    pub event_listeners: u64,
     /// What became of mails that are due.
     pub mails: dispatch::Figures,
     /// Mails that are due and not known to be sent, however the queue does.
@@ -89,6 +96,7 @@ fn describe() {
     describe_gauge!("holdfast_build_info", "1, and the version that runs.");
     describe_gauge!("holdfast_ready", "1 while requests are welcome, 0 while recovering or going down.");
     describe_gauge!("holdfast_http_connections", "Connections that are open.");
+    describe_gauge!("holdfast_event_listeners", "Streams of events, and polls that wait for some.");
     describe_counter!(HTTP_FAILURES, Unit::Count, "Answers with 5xx since the start.");
     describe_counter!(HTTP_SLOW_REQUESTS, Unit::Count, "Answers that took over a second.");
     describe_counter!(HTTP_RATE_LIMITED, Unit::Count, "Callers who were told to wait: 429.");
@@ -123,12 +131,37 @@ fn describe() {
     describe_counter!("holdfast_mail_dead_total", Unit::Count, "Mails that were given up.");
     describe_histogram!("holdfast_mail_send_seconds", Unit::Seconds, "How long a mail took that was sent.");
     describe_gauge!("holdfast_disk_low", "1 while writes are refused for want of space.");
+    describe_checkpoints();
+}
+
+fn describe_checkpoints() {
+    describe_counter!("holdfast_checkpoints_total", Unit::Count, "Checkpoints taken since the start.");
+    describe_counter!("holdfast_checkpoint_failures_total", Unit::Count, "Checkpoints that came to nothing.");
+    describe_counter!("holdfast_checkpoint_entries_total", Unit::Count, "Entries of all checkpoints taken.");
+    describe_counter!(
+        "holdfast_checkpoint_written_bytes_total",
+        Unit::Bytes,
+        "Bytes of all checkpoints taken."
+    );
+    describe_gauge!(
+        "holdfast_checkpoint_newest_timestamp_seconds",
+        Unit::Seconds,
+        "When the newest was taken."
+    );
+    describe_gauge!("holdfast_checkpoint_seconds", Unit::Seconds, "How long the newest took.");
+    describe_gauge!(
+        "holdfast_checkpoint_pause_max_seconds",
+        Unit::Seconds,
+        "The longest that a shard did nothing else for a checkpoint."
+    );
+    describe_gauge!("holdfast_journal_first_batch", "The oldest frame that is kept.");
 }
 
 fn set(now: &Snapshot) {
     gauge!("holdfast_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     gauge!("holdfast_ready").set(f64::from(u8::from(now.is_ready)));
     gauge!("holdfast_http_connections").set(real(now.connections));
+    gauge!("holdfast_event_listeners").set(real(now.event_listeners));
     counter!("holdfast_mails_queued_total").absolute(now.mails.queued);
     counter!("holdfast_mails_settled_total").absolute(now.mails.settled);
     counter!("holdfast_mail_queue_failures_total").absolute(now.mails.failures);
@@ -142,6 +175,20 @@ fn set(now: &Snapshot) {
     counter!("holdfast_journal_append_nanoseconds_total").absolute(stats.commits.append_ns);
     gauge!("holdfast_journal_backlog_bytes").set(real(stats.backlog_bytes));
     gauge!("holdfast_disk_low").set(f64::from(u8::from(stats.is_disk_low)));
+    now.checkpoints.iter().for_each(set_checkpoints);
+    gauge!("holdfast_journal_first_batch").set(real(now.first_batch));
+}
+
+fn set_checkpoints(figures: &Figures) {
+    counter!("holdfast_checkpoints_total").absolute(figures.taken);
+    counter!("holdfast_checkpoint_failures_total").absolute(figures.failed);
+    counter!("holdfast_checkpoint_entries_total").absolute(figures.entries_total);
+    counter!("holdfast_checkpoint_written_bytes_total").absolute(figures.bytes_total);
+    if let Some(at_ms) = figures.newest_at_ms {
+        gauge!("holdfast_checkpoint_newest_timestamp_seconds").set(real(at_ms) / 1_000.0);
+    }
+    gauge!("holdfast_checkpoint_seconds").set(figures.elapsed.as_secs_f64());
+    gauge!("holdfast_checkpoint_pause_max_seconds").set(figures.pause_max.as_secs_f64());
 }
 
 /// The nearest floating-point number: what a gauge takes.

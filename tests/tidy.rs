@@ -301,3 +301,24 @@ fn metrics_that_are_explained_are_counted() {
         assert!(source.contains(&format!("\"{name}\"")), "{OPERATIONS} explains {name}, which nobody counts");
     }
 }
+
+/// The document that tells what each stored byte is.
+const FORMAT: &str = "docs/journal-format.md";
+
+#[test]
+fn worked_examples_are_the_golden_bytes() {
+    let text = read(FORMAT);
+    for path in ["persistence/tests/golden/frame-v1.bin", "actors/tests/golden/v1/event-purchased.hex"] {
+        let (_, after) = text.split_once(&format!("`{path}`")).expect("it is an example");
+        let block = after.split("```").nth(1).expect("its bytes follow");
+        // Bytes stand to the left of a gap, what they are to the right of it.
+        let bytes = block.lines().skip(1).filter_map(|line| line.trim_start().split("    ").next());
+        let told: String = bytes.flat_map(str::split_whitespace).collect();
+        let stored = fs::read(root().join(path)).expect("it is there");
+        let stored = match path.ends_with(".hex") {
+            true => String::from_utf8(stored).expect("it is text").split_whitespace().collect(),
+            false => stored.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
+        };
+        assert_eq!(told, stored, "{FORMAT} tells of {path}");
+    }
+}

@@ -4,7 +4,7 @@
 //! (RFC 9068); algorithm and key are ours to say, never the token's (RFC 8725).
 
 use std::sync::RwLock;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use secrecy::{ExposeSecret, SecretString};
@@ -38,6 +38,15 @@ pub struct Verified {
     pub user: Id<User>,
     /// What it may do.
     pub role: Role,
+    /// The first moment at which the token is dead, in seconds since the Unix epoch.
+    pub ends_at_seconds: u64,
+}
+
+impl Verified {
+    /// How long the token is good for.
+    pub fn ends_in(&self) -> Duration {
+        Duration::from_secs(self.ends_at_seconds.saturating_sub(now_seconds()))
+    }
 }
 
 /// Why a token is refused. No more than this: what exactly failed is for its forger to find out.
@@ -182,7 +191,7 @@ impl Keys {
             return Err(Rejected::Expired);
         }
         let user = Id::parse(&claims.sub).ok_or(Rejected::Invalid)?;
-        Ok(Verified { user, role: claims.role })
+        Ok(Verified { user, role: claims.role, ends_at_seconds: claims.exp })
     }
 }
 

@@ -186,7 +186,8 @@ fn all_asked(socket: &Path) -> Result<Vec<Value>, Failure> {
 }
 
 fn must_exist(data_dir: &Path) -> Result<(), Failure> {
-    if SledJournal::exists(data_dir).is_ok_and(|is_there| is_there) {
+    let looked = SledJournal::exists(data_dir);
+    if looked.with_context(|| format!("look for a journal in {}", data_dir.display()))? {
         return Ok(());
     }
     let error = anyhow!("there is no journal in {}: `holdfast serve` makes one", data_dir.display());

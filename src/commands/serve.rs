@@ -50,9 +50,10 @@ const BACKLOG: u32 = 4096;
 /// How long a client that is hung up on may take to notice.
 const CLIENT_DISCONNECT_WAIT_MAX: Duration = Duration::from_secs(2);
 
-/// Of the ten seconds that orchestrators give, requests get eight and the engine the rest.
+/// Of the ten seconds that orchestrators give, a last checkpoint gets two, requests six, and the journal the rest.
 const SHUTDOWN_WAIT_MAX: Duration = Duration::from_secs(10);
-const SHUTDOWN_REQUESTS_SECONDS: u64 = 8;
+const LAST_CHECKPOINT_WAIT_MAX: Duration = Duration::from_secs(2);
+const SHUTDOWN_REQUESTS_SECONDS: u64 = 6;
 
 /// Threads start in milliseconds; longer than this is a machine in trouble.
 const WORKER_START_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -132,6 +133,7 @@ fn share(settings: &Settings, secrets: &Secrets) -> Result<Shared, Failure> {
         throttle: web::Data::default(),
         mails: web::Data::default(),
         dispatched: web::Data::default(),
+        listeners: web::Data::default(),
         secure_cookies: SecureCookies(settings.secure_cookies),
         protection: Protection {
             limits: web::Data::new(Limits::of(settings)),
@@ -258,6 +260,7 @@ async fn stop(
 ) -> Result<(), Failure> {
     tracing::info!("stopping: finishing what was begun; a second signal stops at once");
     shared.health.set_readiness(Readiness::Draining);
+    shared.listeners.close();
     spawn(async move {
         signals.next().await;
         eprintln!("holdfast: stopped at once by a second signal");
@@ -268,8 +271,13 @@ async fn stop(
             handle.stop(true).await;
             return Ok(());
         };
-        // Both have eight seconds: side by side, or they would not fit.
-        join!(handle.stop(true), mails.stop());
+        // The shards live on the threads of the HTTP workers and end with them, so the checkpoint comes first.
+        let requests = async {
+            engine::last_checkpoint(&engine, LAST_CHECKPOINT_WAIT_MAX).await;
+            handle.stop(true).await;
+        };
+        // Side by side, or they would not fit.
+        join!(requests, mails.stop());
         engine::close(engine).await
     };
     timeout(SHUTDOWN_WAIT_MAX, in_order)

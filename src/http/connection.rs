@@ -207,6 +207,16 @@ pub fn raise_file_limit(connections: u32) {
     }
 }
 
+/// Lets this process open so many files more than it may by now, as far as it may say so itself.
+pub(crate) fn raise_file_limit_by(files: u64) {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let Some(current) = current else { return };
+    let wanted = current.saturating_add(files);
+    let current = Some(maximum.map_or(wanted, |maximum| maximum.min(wanted)));
+    // Whoever opens too many is told then.
+    let _stays_as_it_is = setrlimit(Resource::Nofile, Rlimit { current, maximum });
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Read as _;

@@ -68,9 +68,12 @@ impl Cursors {
     ///
     /// `malformed_request` for everything that [`Cursors::encode`] did not make for this list.
     pub fn decode(&self, list: &str, cursor: &str) -> Result<Vec<u8>, Problem> {
-        self.open(list, cursor).ok_or_else(|| {
-            Problem::new(Code::MalformedRequest, "The query parameter `cursor` is not one of this list.")
-        })
+        self.open(list, cursor).ok_or_else(Self::foreign)
+    }
+
+    /// The refusal of a cursor that leads nowhere.
+    pub fn foreign() -> Problem {
+        Problem::new(Code::MalformedRequest, "The query parameter `cursor` is not one of this list.")
     }
 
     fn open(&self, list: &str, cursor: &str) -> Option<Vec<u8>> {

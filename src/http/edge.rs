@@ -20,9 +20,9 @@ use actix_web::http::header::{
 };
 use pin_project_lite::pin_project;
 
-use super::caller;
 use super::problem::{Code, PROBLEM_JSON, Problem};
 use super::request_id::{RequestId, X_REQUEST_ID};
+use super::{caller, events};
 use crate::metering::{HTTP_FAILURES, HTTP_SLOW_REQUESTS};
 
 /// Requests that take longer are logged.
@@ -208,7 +208,9 @@ fn log_if_notable(answer: &ServiceResponse<BoxBody>, id: RequestId, elapsed: Dur
     // 503 is how the server sheds load: a line for each would be load of its own.
     let has_failed = status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE;
     // Nor is a client that did not finish its body slowness of ours.
-    let is_slow = elapsed >= SLOW_REQUEST && status != StatusCode::REQUEST_TIMEOUT;
+    let is_late = elapsed >= SLOW_REQUEST && status != StatusCode::REQUEST_TIMEOUT;
+    // Whoever waits for events is not kept waiting by us.
+    let is_slow = is_late && answer.request().path() != events::PATH;
     if status.is_server_error() {
         // Looked up by name: no answer that sells anything comes here.
         metrics::counter!(HTTP_FAILURES, "status" => status.as_u16().to_string()).increment(1);

@@ -1,6 +1,7 @@
 //! `/inventory/{sku}`: figures, adjustments, counts and the ledger.
 
 pub mod batch;
+pub(super) mod past;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -15,7 +16,7 @@ use super::field::{Fault, Field, Value};
 use super::json::{Body, Json};
 use super::position::AtLeast;
 use super::problem::Problem;
-use super::query::NoQuery;
+use super::query::Query;
 use super::shop::Shop;
 use super::values::{self, Text, Whole};
 use super::{answer, context, products, view};
@@ -141,7 +142,10 @@ impl Body for Count {
     }
 }
 
-/// Answers the figures of a sku.
+/// Answers the figures of a sku, now or as of a moment of the past.
+///
+/// As of a moment, the unit is the one that has the sku today. The past ends where the journal was trimmed, and
+/// where too much has happened to the product since to be followed back in a few seconds.
 ///
 /// # Errors
 ///
@@ -149,10 +153,11 @@ impl Body for Count {
 #[utoipa::path(
     get, path = "/api/v1/inventory/{sku}", tag = "Inventory", operation_id = "get_inventory",
     security(("anyone" = [])),
-    params(("sku" = values::Sku, Path, description = "The unit.")),
+    params(("sku" = values::Sku, Path, description = "The unit."), past::Past),
     responses(
-        (status = 200, description = "Where its units are.", body = view::InventoryView),
+        (status = 200, description = "Where its units are, or were.", body = view::InventoryThen),
         (status = 304, description = "The client has this version."),
+        (status = 409, description = "limit_exceeded"),
     ),
 )]
 pub async fn read(
@@ -160,22 +165,26 @@ pub async fn read(
     engine: Shop,
     sku: web::Path<String>,
     _at_least: AtLeast,
-    _no_query: NoQuery,
+    past: Query<past::Past>,
 ) -> Result<HttpResponse, Problem> {
     let is_admin = is_admin(&request)?;
-    let product = find(&engine, &sku).map(|(product, _)| product);
-    let facts = match products::visible(&engine, product, is_admin).await {
+    let found = find(&engine, &sku);
+    let facts = match products::visible(&engine, found.map(|(product, _)| product), is_admin).await {
         Ok(facts) => facts,
         Err(failure) => return Ok(answer::refused(failure, &engine, None)),
     };
     // It may have got another name since it was found.
-    let Some(variant) = Sku::new(&sku).and_then(|sku| facts.variant(&sku)) else {
+    let (Some(place), Some(variant)) = (found, Sku::new(&sku).and_then(|sku| facts.variant(&sku))) else {
         return Ok(answer::refused(Failure::NotFound, &engine, None));
     };
+    let sku = variant.description.sku.clone();
+    if let Some(as_of) = past.as_of {
+        return past::answer(&request, &engine, place, sku, as_of).await;
+    }
     let tag = variant.version.to_string();
     let inventory = Inventory {
         product: facts.id,
-        sku: variant.description.sku.clone(),
+        sku,
         levels: variant.levels,
         version: variant.version,
         updated_at: variant.updated_at,

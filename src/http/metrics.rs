@@ -9,6 +9,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::address;
 use super::caller::{self, Caller};
 use super::connection;
+use super::events::Listeners;
 use super::health::{HealthSource, Readiness};
 use super::problem::{Code, Problem};
 use super::shop::EngineSlot;
@@ -39,14 +40,18 @@ pub(super) async fn read(
     health: web::Data<HealthSource>,
     engine: web::Data<EngineSlot>,
     dispatched: web::Data<Counters>,
+    listeners: web::Data<Listeners>,
     allow: web::Data<MetricsAllow>,
 ) -> Result<HttpResponse, Problem> {
     expect_allowed(&request, &allow.0)?;
     let engine = engine.get();
     let now = Snapshot {
         engine: engine.map(holdfast_actors::Engine::stats),
+        checkpoints: engine.and_then(holdfast_actors::Engine::checkpoint_figures),
+        first_batch: engine.and_then(holdfast_actors::Engine::first_batch).unwrap_or_default(),
         is_ready: health.readiness() == Readiness::Ready,
         connections: connection::watched(),
+        event_listeners: u64::try_from(listeners.count()).unwrap_or(u64::MAX),
         mails: dispatched.read(),
         // Asked of the engine and not of the dispatcher, who has nothing to tell while it waits for its queue.
         mails_unsent: engine.map_or(0, |engine| u64::try_from(engine.unsent_count()).unwrap_or(u64::MAX)),

@@ -22,8 +22,8 @@ use utoipa::OpenApi;
 
 use super::problem::{Code, FieldError, LineProblem};
 use super::{
-    answer, auth, caller, cart, categories, health, inventory, metrics, movements, orders, page, prices,
-    products, purchase, query, reservations, users, values, variants,
+    answer, auth, caller, cart, categories, events, health, inventory, metrics, movements, orders, page,
+    prices, products, purchase, query, reservations, users, values, variants,
 };
 
 /// Letters of the document's hash that are its tag.
@@ -66,6 +66,7 @@ const TAG_LETTERS: usize = 32;
         orders::history::history,
         reservations::list, reservations::create, reservations::batch::create, reservations::read,
         reservations::extend, reservations::confirm, reservations::release,
+        events::list,
         health::live, health::ready, health::api, metrics::read,
         read,
     ),
@@ -75,7 +76,8 @@ const TAG_LETTERS: usize = 32;
         caller::UserId, values::Id<values::Category>, values::Id<values::Rule>,
         page::Sort, page::Include, products::list::SearchFor, products::list::SortWord, products::list::Include,
         prices::rules::Sort,
-        query::Limit, movements::Kind, orders::StatusWord, reservations::StatusWord, products::StatusWord,
+        query::Limit, inventory::past::AsOf, events::After, events::WaitSeconds,
+        events::Types, movements::Kind, movements::Sort, orders::StatusWord, reservations::StatusWord, products::StatusWord,
         FieldError, LineProblem, Code,
     )),
 )]

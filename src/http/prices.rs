@@ -3,7 +3,7 @@
 //! A quote is a read, whatever its method: nothing of it is journaled, and an order placed later is priced anew.
 
 mod body;
-mod moment;
+pub(super) mod moment;
 pub(super) mod quotes;
 pub(super) mod rules;
 pub mod step;

@@ -75,7 +75,7 @@ pub fn none(request: &HttpRequest) -> Result<(), Problem> {
 
 /// The `limit` of a list: 1 to 200, by default 50.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "u16")]
+#[serde(try_from = "String")]
 pub struct Limit(u16);
 
 impl Limit {
@@ -95,15 +95,12 @@ impl Default for Limit {
     }
 }
 
-impl TryFrom<u16> for Limit {
+impl TryFrom<String> for Limit {
     type Error = String;
 
-    fn try_from(number: u16) -> Result<Self, String> {
-        if (1..=LIMIT_MAX).contains(&number) {
-            Ok(Self(number))
-        } else {
-            Err(format!("must be 1 to {LIMIT_MAX}"))
-        }
+    fn try_from(text: String) -> Result<Self, String> {
+        let number = text.parse().ok().filter(|number| (1..=LIMIT_MAX).contains(number));
+        number.map(Self).ok_or_else(|| format!("must be 1 to {LIMIT_MAX}"))
     }
 }
 

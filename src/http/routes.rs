@@ -13,6 +13,7 @@ use super::caller::SecureCookies;
 use super::cors;
 use super::cursor::Cursors;
 use super::edge::{Edge, Transport};
+use super::events::Listeners;
 use super::gate::Gate;
 use super::health::{self, HealthSource};
 use super::json::BodyLimit;
@@ -22,7 +23,7 @@ use super::problem::{Code, Problem};
 use super::reservations::{self, batch};
 use super::shop::EngineSlot;
 use super::{
-    auth, cart, categories, inventory, movements, openapi, orders, prices, products, purchase, users,
+    auth, cart, categories, events, inventory, movements, openapi, orders, prices, products, purchase, users,
     variants,
 };
 use crate::auth::password::Passwords;
@@ -59,6 +60,8 @@ pub struct Shared {
     pub dispatched: web::Data<dispatch::Counters>,
     /// Whether session cookies are always `Secure`.
     pub secure_cookies: SecureCookies,
+    /// Who waits for events.
+    pub listeners: web::Data<Listeners>,
     /// What keeps strangers from taking more than their part.
     pub protection: Protection,
 }
@@ -109,6 +112,7 @@ pub fn app<F: FnOnce(&mut web::ServiceConfig)>(
         .app_data(shared.cursors.clone())
         .app_data(shared.listing_cache.clone())
         .app_data(shared.engine.clone())
+        .app_data(shared.listeners.clone())
         .app_data(shared.dispatched.clone())
         .app_data(shared.secure_cookies)
         .app_data(trusted_proxies.clone())
@@ -149,6 +153,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(at("/api/v1/inventory/{sku}/counts").route(web::post().to(inventory::count)))
         .service(readable("/api/v1/inventory/{sku}/movements", movements::list))
         .configure(people)
+        .service(readable(events::PATH, events::list))
         .service(readable("/api/v1/health", health::api))
         .service(readable("/health/live", health::live))
         .service(readable("/health/ready", health::ready))

@@ -167,6 +167,7 @@ pub(super) fn shared() -> Shared {
         engine: web::Data::default(),
         mails: web::Data::default(),
         dispatched: web::Data::default(),
+        listeners: web::Data::default(),
         secure_cookies: SecureCookies(false),
         protection: Protection::default(),
     }

@@ -1,5 +1,7 @@
 //! The verdict on a request's token, reached once: verifying costs more than all else an edge does.
 
+use std::time::Duration;
+
 use actix_web::{HttpMessage, HttpRequest};
 
 use crate::auth::token::{Keys, Rejected, Verified};
@@ -20,4 +22,12 @@ pub(super) fn once(request: &HttpRequest, keys: &Keys, token: &str) -> Result<Ve
     let verdict = keys.verify(token);
     request.extensions_mut().insert(Verdict(verdict));
     verdict
+}
+
+/// How long the token is good for with which the request came; no time where it has no good one.
+pub(super) fn ends_in(request: &HttpRequest) -> Duration {
+    match request.extensions().get() {
+        Some(Verdict(Ok(verified))) => verified.ends_in(),
+        _ => Duration::ZERO,
+    }
 }

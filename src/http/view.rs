@@ -1,10 +1,13 @@
 //! How things look on the wire. Built by hand from what the actors answer; no type of theirs is serialised.
 
+use std::fmt;
+
 use holdfast_actors::domain::product::{
     Levels, MovementKind, Reason, ReserveOn, Status, VariantDescription, movement,
 };
-use holdfast_actors::domain::{Millis, Money, OrderId, ProductId, Quantity, Timestamp};
+use holdfast_actors::domain::{Millis, Money, OrderId, ProductId, Quantity, Sku, Timestamp};
 use holdfast_actors::ledger::Row;
+use holdfast_actors::ledger::past::Past;
 use holdfast_actors::{Actor, Inventory, Position, ProductFacts, Purchased, StockChange, VariantFacts};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -31,11 +34,17 @@ value_schemas! {
         .pattern(Some(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"));
 }
 
-impl Serialize for Moment {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+impl fmt::Display for Moment {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ms = i64::try_from(self.0.0).unwrap_or(i64::MAX);
         let moment = EPOCH.checked_add(SignedDuration::from_millis(ms)).unwrap_or(DateTime::MAX);
-        serializer.collect_str(&format_args!("{moment:.3}Z"))
+        write!(out, "{moment:.3}Z")
+    }
+}
+
+impl Serialize for Moment {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -231,6 +240,32 @@ impl<'a> InventoryView<'a> {
             figures: inventory.levels.into(),
             version: inventory.version,
             updated_at: Moment(inventory.updated_at),
+        }
+    }
+}
+
+/// The figures of a sku at some moment.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = InventoryThen)]
+pub struct InventoryThen<'a> {
+    sku: &'a str,
+    product_id: Id<values::Product>,
+    #[serde(flatten)]
+    figures: Figures,
+    version: u32,
+    /// When units last moved. Null with `as_of` alone, where the journal does not reach back to that.
+    updated_at: Option<Moment>,
+}
+
+impl<'a> InventoryThen<'a> {
+    /// The view of a sku's figures as they were.
+    pub fn of(product: ProductId, sku: &'a Sku, past: &Past) -> Self {
+        Self {
+            sku: sku.as_str(),
+            product_id: product_id(product),
+            figures: past.levels.into(),
+            version: past.version,
+            updated_at: past.updated_at.map(Moment),
         }
     }
 }

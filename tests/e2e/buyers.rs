@@ -1,6 +1,6 @@
 //! Eight buyers who buy until the server is gone, and who remember every answer they got.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde_json::Value;
@@ -88,6 +88,11 @@ impl Buyers {
 
     pub(crate) fn answered_count(&self) -> usize {
         self.memory.known().acknowledged.len()
+    }
+
+    /// The orders that were answered.
+    pub(crate) fn acknowledged(&self) -> BTreeSet<String> {
+        self.memory.known().acknowledged.keys().cloned().collect()
     }
 
     /// Waits for all to notice that the server is gone, or that it sells nothing any more.

@@ -192,3 +192,26 @@ async fn undamaged_copy_starts_whole() {
     let original = original().await;
     assert_eq!(fate(&original, "nothing", |_| {}).await, Fate::Whole);
 }
+
+#[tokio::test]
+async fn damaged_file_of_what_was_acknowledged_is_told_by_whoever_looks_and_healed_by_a_start() {
+    let original = original().await;
+    let copy = copy(&original.folder);
+    let path = copy.data().join("journal/acknowledged");
+    open(&path).write_all_at(b"?", 20).expect("it is ours");
+    for command in ["verify", "stat"] {
+        let told = copy.run(&["journal", command]).expect_code(4);
+        assert!(told.stderr.contains("journal/acknowledged is damaged"), "{}", told.stderr);
+    }
+    let told = copy.run(&["journal", "repair"]).expect_code(0);
+    assert!(told.stdout.contains("journal/acknowledged is damaged"), "{}", told.stdout);
+    let backup = copy.parent().join("backup");
+    let told = copy.run(&["journal", "backup", "--into", backup.to_str().expect("a plain name")]);
+    assert!(told.expect_code(0).stderr.contains("journal/acknowledged is damaged"));
+    copy.run(&["journal", "verify"]).expect_code(4);
+    let server = Server::start(copy.serve_empty());
+    server.wait_for_stderr("journal/acknowledged is damaged");
+    expect_whole(&original.shop(&server), &original.orders, "no mark").await;
+    server.kill();
+    copy.run(&["journal", "verify"]).expect_code(0);
+}

@@ -8,6 +8,7 @@ use std::process::Command;
 use serde_json::json;
 
 use crate::buyers::Buyers;
+use crate::person::until;
 use crate::server::{Folder, Server};
 use crate::shop::Shop;
 use crate::smtp::{SmtpServer, Way};
@@ -131,6 +132,53 @@ async fn full_disk_stops_the_server_and_loses_nothing_that_was_answered() {
     buyers.audit(&shop).await;
     buyers.ask_again(&shop).await;
     buyers.audit(&shop).await;
+    server.terminate().expect_code(0);
+    folder.run(&["journal", "verify"]).expect_code(0);
+}
+
+#[tokio::test]
+async fn disk_that_has_room_again_is_written_again_without_a_restart() {
+    let folder = Folder::new();
+    let Some(disk) = SmallDisk::mount(&folder.data()) else {
+        eprintln!("\n!!! SKIPPED: mounting a small disk needs root !!!\n");
+        return;
+    };
+    folder.move_in();
+    // A journal takes 8 MiB when it is opened and more as it grows; a third of the disk is kept free.
+    let reserve = (32 * 1024 * 1024).to_string();
+    let serve = folder.command(&["serve", "--listen", "127.0.0.1:0", "--disk-reserve-bytes", &reserve]);
+    let server = Server::start(serve);
+    let shop = Shop::of(&server);
+    let mug = shop.product("MUG", 100_000).await;
+    let told = async || {
+        let health = shop.client.get("/health").send().await.expect(200);
+        let metrics = shop.client.ask_root("GET", "/metrics").send().await.expect(200).text;
+        let gauge = metrics.lines().find(|line| line.starts_with("holdfast_disk_low ")).expect("it is told");
+        (health.body["journal"]["status"].as_str().unwrap_or_default().to_owned(), gauge.to_owned())
+    };
+    assert_eq!(told().await, ("ok".to_owned(), "holdfast_disk_low 0".to_owned()));
+
+    disk.fill_but(16 * 1024 * 1024);
+    let refused = until("writes are refused", async || {
+        let answer = shop.purchase(&mug, 1).send().await;
+        (answer.status != 201).then_some(answer)
+    })
+    .await
+    .expect_problem(503, "overloaded");
+    assert!(refused.header("retry-after").parse::<u32>().is_ok_and(|seconds| seconds > 0));
+    assert_eq!(told().await, ("disk_low".to_owned(), "holdfast_disk_low 1".to_owned()));
+    shop.read(&mug).await;
+    shop.expect_books("MUG").await;
+    shop.client.get("/events?limit=5").token(&shop.admin).send().await.expect(200);
+    let now = shop.inventory("MUG").await;
+    let at = now["updated_at"].as_str().expect("a moment");
+    assert_eq!(shop.client.get(&format!("/inventory/MUG?as_of={at}")).send().await.expect(200).body, now);
+
+    disk.make_room();
+    until("writes resume", async || (shop.purchase(&mug, 1).send().await.status == 201).then_some(())).await;
+    assert_eq!(told().await, ("ok".to_owned(), "holdfast_disk_low 0".to_owned()));
+    assert!(server.stderr().contains("writes resume"), "{}", server.stderr());
+    shop.expect_books("MUG").await;
     server.terminate().expect_code(0);
     folder.run(&["journal", "verify"]).expect_code(0);
 }

@@ -128,7 +128,7 @@ async fn query_that_is_not_understood_is_refused() {
         assert_eq!(refused.status, 400, "{query}: {}", refused.text);
         refused.expect_problem(400, "malformed_request");
     }
-    for query in ["kind=gone", "limit=0", "sort=at", "cursor=x", &format!("cursor={cursor}")] {
+    for query in ["kind=gone", "limit=0", "sort=kind", "cursor=x", &format!("cursor={cursor}")] {
         let path = format!("/inventory/P-00/movements?{query}");
         let refused = shop.client.get(&path).token(&shop.admin).send().await;
         refused.expect_problem(400, "malformed_request");

@@ -24,6 +24,8 @@ mod catalogue;
 mod categories;
 mod conditional;
 mod lists;
+mod movements;
+mod past;
 mod products_crashes;
 mod products_patch;
 mod products_put;
@@ -61,18 +63,35 @@ mod retries;
 
 mod crashes;
 mod damage;
+mod drill;
+mod everything;
 mod full_disk;
+mod golden_folder;
+mod journal_export;
+mod journal_import;
 mod journal_sync;
 
 mod contract;
 
+mod journal_backup;
+mod journal_desk;
+mod journal_manners;
+mod journal_repair;
+mod journal_restore;
+mod journal_tail;
+mod journal_trim;
+
 mod operations;
 mod shutdown;
 
+mod event_streams;
+mod events;
 mod listing_cache;
 mod listing_outages;
 mod metrics;
 mod redis_link;
+mod timelines;
+mod trimmed;
 
 mod mail_cli;
 mod mail_serve;

@@ -48,6 +48,57 @@ async fn sigterm_under_load_ends_in_order_and_loses_nothing() {
     folder.run(&["journal", "verify"]).expect_code(0);
 }
 
+/// How many records the start of a server replayed that were in no checkpoint.
+fn replayed(server: &Server) -> u64 {
+    server.wait_for_stderr("every invariant holds");
+    let said = server.stderr();
+    let said = said.lines().find(|line| line.contains("every invariant holds")).expect("it was said");
+    let number = |after: &str, before: &str| -> u64 {
+        let (_, rest) = said.split_once(after).unwrap_or_else(|| panic!("`{after}`: {said}"));
+        let (number, _) = rest.split_once(before).unwrap_or_else(|| panic!("`{before}`: {said}"));
+        number.parse().unwrap_or_else(|error| panic!("{error}: {number}"))
+    };
+    assert!(said.contains("loaded "), "it began with a checkpoint: {said}");
+    number(" (", " records in ") - number(" batches, ", " of them in the checkpoint")
+}
+
+#[tokio::test]
+async fn sigterm_leaves_a_checkpoint_and_the_next_start_next_to_nothing_to_replay() {
+    const SALES: u64 = 60;
+    let folder = Folder::new();
+    // None by itself.
+    let start = || {
+        let mut serve = folder.serve();
+        serve.env("HOLDFAST_CHECKPOINT_SECONDS", "0");
+        Server::start(serve)
+    };
+    let mut server = start();
+    let mug = Shop::of(&server).product("MUG", 1_000).await;
+    for is_in_order in [false, true] {
+        let shop = Shop::of(&server);
+        for _ in 0..SALES {
+            shop.purchase(&mug, 1).send().await.expect(201);
+        }
+        if is_in_order {
+            let ended = server.terminate().expect_code(0);
+            assert!(ended.stderr.contains(" is of the end"), "{}", ended.stderr);
+        } else {
+            server.kill();
+        }
+        server = start();
+        let replayed = replayed(&server);
+        if is_in_order {
+            assert!(replayed < SALES / 10, "{replayed} records behind the last checkpoint");
+        } else {
+            assert!(replayed >= SALES, "{replayed} records behind a crash");
+        }
+    }
+    let sold = 2 * SALES;
+    assert_eq!(Shop::of(&server).figures("MUG").await, [1_000, 1_000 - sold, 0, sold]);
+    server.terminate().expect_code(0);
+    folder.run(&["journal", "verify"]).expect_code(0);
+}
+
 #[test]
 fn second_signal_ends_it_at_once() {
     let folder = Folder::new();

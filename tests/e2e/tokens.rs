@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use holdfast::auth::token::{Keys, Role};
-use holdfast::http::values::Id;
+use holdfast::http::values::{Id, User};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
@@ -27,6 +27,18 @@ pub(crate) fn customer(number: u128) -> String {
 /// An admin's token as another shop would sign it.
 pub(crate) fn foreign() -> String {
     sign("a-secret-of-another-shop-0123456789abcdef", 1, Role::Admin)
+}
+
+/// An admin's token that is good for a few seconds more.
+pub(crate) fn admin_for(seconds: u64) -> String {
+    let (keys, id) = (Keys::new(&SECRET.into()), Id::new(Uuid::from_u128(people::ADMIN)));
+    let signed_at = now_seconds() + seconds - holdfast::auth::token::TOKEN_SECONDS;
+    keys.sign_at(id, Role::Admin, signed_at).expose_secret().to_owned()
+}
+
+/// The id of a customer.
+pub(crate) fn customer_id(number: u128) -> Id<User> {
+    Id::new(Uuid::from_u128(people::FIRST_CUSTOMER + number))
 }
 
 /// An admin's token that ended a second ago.

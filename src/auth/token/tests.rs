@@ -41,7 +41,8 @@ fn token_holds_until_the_moment_it_expires() {
     let keys = Keys::new(&secret_of('a'));
     let token = keys.sign_at(user(), Role::Customer, NOON);
     let verify = |at| keys.verify_at(token.expose_secret(), at);
-    assert_eq!(verify(NOON), Ok(Verified { user: user(), role: Role::Customer }));
+    let ends_at_seconds = NOON + TOKEN_SECONDS;
+    assert_eq!(verify(NOON), Ok(Verified { user: user(), role: Role::Customer, ends_at_seconds }));
     assert!(verify(NOON + TOKEN_SECONDS - 1).is_ok());
     assert_eq!(verify(NOON + TOKEN_SECONDS), Err(Rejected::Expired));
 }

@@ -3,6 +3,8 @@
 //! A Unix socket in the data folder that only the owner of the folder can open; whoever can has the journal and the keys
 //! anyway, so nobody is asked who they are. Nothing of it is reachable over the network.
 
+mod journal;
+
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
@@ -21,7 +23,7 @@ use crate::auth::secret;
 use crate::commands::admin::SECRET_IS_A_SETTING;
 use crate::commands::mail::{self, Ask};
 use crate::commands::people::{self, NewUser};
-use crate::config::Settings;
+use crate::config::{Retain, Settings};
 use crate::http::routes::Shared;
 use crate::http::values::{Id, User};
 
@@ -45,6 +47,8 @@ struct Desk {
     engine: Engine,
     shared: Shared,
     data_dir: PathBuf,
+    /// How much of the past is kept.
+    retain: Retain,
     /// The secret is a setting: it is not ours to replace.
     has_configured_secret: bool,
     /// Earlier secrets from the settings.
@@ -59,6 +63,7 @@ pub(super) fn open(engine: &Engine, shared: &Shared, settings: &Settings) -> Opt
         engine: engine.clone(),
         shared: shared.clone(),
         data_dir: settings.data_dir.clone(),
+        retain: settings.retain,
         has_configured_secret: settings.jwt_secret.is_some(),
         previous: previous.and_then(Result::ok).unwrap_or_default(),
     };
@@ -110,6 +115,7 @@ fn serve(listener: UnixListener, desk: Desk) -> io::Result<ServerHandle> {
             .route("/users", web::get().to(list_users))
             .route("/rotate-key", web::post().to(rotate_key))
             .route("/mails", web::post().to(mails))
+            .configure(journal::routes)
     };
     let server = HttpServer::new(app).workers(1).disable_signals().listen_uds(listener)?.run();
     let handle = server.handle();

@@ -73,7 +73,7 @@ fn parameters() -> Value {
         ),
         "MinJournalPosition": header(
             "Min-Journal-Position",
-            "A `Journal-Position` that the answer must not be older than.",
+            "A `Journal-Position`, or a token that came with an event, that the answer must not be older than.",
             json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]{13}[AQgw]$" }),
         ),
         "RequestId": header(

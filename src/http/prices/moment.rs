@@ -19,7 +19,7 @@ const FRACTION_DIGITS_MAX: usize = 9;
 
 /// A moment from 1970 on; what is finer than a millisecond is cut off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct When(Timestamp);
+pub(in crate::http) struct When(Timestamp);
 
 value_schemas! {
     impl[] When as "when" => schema::text()
@@ -33,11 +33,12 @@ value_schemas! {
 
 impl When {
     /// The same for the actors.
-    pub(super) const fn to_domain(self) -> Timestamp {
+    pub(in crate::http) const fn to_domain(self) -> Timestamp {
         self.0
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    /// None where it is no such moment.
+    pub(in crate::http) fn parse(text: &str) -> Option<Self> {
         if !has_form(text.as_bytes()) {
             return None;
         }
