@@ -1,12 +1,12 @@
 //! Checkpoints of the running shop: what the journal led to, written down while everybody goes on selling.
 //!
-//! Each shard notes what its turns change ([`changes`]). A checkpoint begins on each shard in one instant; from then on a
-//! walker packs what changed since the last one, a little at a time between messages ([`walk`]), and a turn that wants to
+//! Each shard notes what its turns change (`changes`). A checkpoint begins on each shard in one instant; from then on a
+//! walker packs what changed since the last one, a little at a time between messages (`walk`), and a turn that wants to
 //! change what was not packed yet packs it first, as it was. So each checkpoint is of exactly one instant for each partition,
-//! and nobody waits for it. A thread of its own writes the file and decides when ([`keeper`]).
+//! and nobody waits for it. A thread of its own writes the file and decides when (`keeper`).
 //!
-//! Without a checkpoint to build on the first is written from what recovery found, before anybody is let in ([`whole`]); later on,
-//! from what the shards have ([`anew`]).
+//! Without a checkpoint to build on the first is written from what recovery found, before anybody is let in (`whole`); later on,
+//! from what the shards have (`anew`).
 
 mod anew;
 pub(crate) mod changes;

@@ -98,7 +98,7 @@ impl Keys {
         Claim::First(KeyGuard { keys: Arc::clone(self), request, claimed_at: now })
     }
 
-    /// Takes an outcome from the journal, during recovery; see [`Keys::restore_kept`].
+    /// Takes an outcome from the journal, during recovery; see `restore_kept`.
     pub fn restore(&self, keyed: record::KeyedOutcome, position: Position, at: Timestamp) {
         self.restore_kept(keyed.key, keyed.answered, position, at);
     }

@@ -1,7 +1,7 @@
 //! `holdfast journal tail`: what happened, an event a line, the newest last.
 //!
 //! A running server sends its events as JSON lines through the control socket, those of a stopped folder are read here; both by
-//! [`Tail`]. What is secret is never shown.
+//! `Tail`. What is secret is never shown.
 
 use std::collections::VecDeque;
 use std::io::{self, BufReader, Write as _};
