@@ -194,6 +194,19 @@ impl Reader {
         })
     }
 
+    /// About how many bytes the frames from one on take: their share of all, by their number.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Reader::stat`].
+    pub fn frame_bytes_from(&self, first: BatchNumber) -> Result<u64, Error> {
+        let stat = self.stat()?;
+        let (Some(oldest), Some(newest)) = (stat.first_batch, stat.last_batch) else { return Ok(0) };
+        let all = u128::from(newest.0.saturating_sub(oldest.0)) + 1;
+        let some = u128::from((newest.0 + 1).saturating_sub(first.0)).min(all);
+        Ok(u64::try_from(u128::from(stat.frame_bytes) * some / all).expect("a part is less than the whole"))
+    }
+
     fn read_again(&self, partition: Partition, sequence: Sequence) -> Option<OwnedRecord> {
         let last_frame = self.last_frame.lock().unwrap_or_else(PoisonError::into_inner);
         let frame = Frame::parse(last_frame.as_ref()?).ok()?;

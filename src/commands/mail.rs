@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::admin;
+use super::journal::moment;
 use super::serve::engine;
 use crate::cli::{Exit, Failure};
 use crate::config::Settings;
@@ -185,9 +186,4 @@ fn ask(settings: &Settings, ask: &Ask) -> Result<Value, Failure> {
             admin::expect(&admin::ask(&socket, "POST", "/mails", Some(&json!(ask).to_string()))?)
         }
     }
-}
-
-fn moment(ms: u64) -> String {
-    let moment = i64::try_from(ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
-    moment.map_or_else(|| ms.to_string(), |moment| format!("{moment:.3}"))
 }

@@ -3,7 +3,7 @@
 use holdfast_domain::Timestamp;
 use holdfast_domain::idempotency::KEY_KEPT;
 use holdfast_persistence::checkpoint::{Info, Kind};
-use holdfast_persistence::{BatchNumber, Checkpoints, Error, Reader};
+use holdfast_persistence::{Checkpoints, Error, Reader};
 
 use super::CheckpointOptions;
 use crate::image::{self, Image, Key};
@@ -49,29 +49,15 @@ fn is_worth_keeping(key: &[u8], value: &[u8], now: Timestamp) -> bool {
 
 /// Removes files and frames that are not kept any more.
 pub(super) fn let_go(options: &CheckpointOptions, reader: &Reader, now: Timestamp) -> Result<(), Error> {
-    let Some(unneeded) = options.files.retain(options.retain, now.0, &|first| frame_bytes(reader, first))?
+    let Some(unneeded) =
+        options.files.retain(options.retain, now.0, &|first| reader.frame_bytes_from(first))?
     else {
         return Ok(());
     };
-    // What goes cannot be had back, so what stays must be sound to its last byte.
-    if !unneeded.files.is_empty()
-        && let Some(newest) = options.files.newest()?
-    {
-        newest.files().iter().try_for_each(|info| options.files.check(info))?;
-    }
     // First the files: no chain is left without what follows it.
     options.files.remove(&unneeded.files)?;
     if let Some(trimmer) = &options.trimmer {
         trimmer.remove_before(unneeded.first_needed)?;
     }
     Ok(())
-}
-
-/// About how many bytes the frames from one on take: their share of all, by their number.
-fn frame_bytes(reader: &Reader, first: BatchNumber) -> Result<u64, Error> {
-    let stat = reader.stat()?;
-    let (Some(oldest), Some(newest)) = (stat.first_batch, stat.last_batch) else { return Ok(0) };
-    let all = u128::from(newest.0.saturating_sub(oldest.0)) + 1;
-    let some = u128::from((newest.0 + 1).saturating_sub(first.0)).min(all);
-    Ok(u64::try_from(u128::from(stat.frame_bytes) * some / all).expect("a part is less than the whole"))
 }

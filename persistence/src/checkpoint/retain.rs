@@ -78,7 +78,7 @@ impl Checkpoints {
     /// # Errors
     ///
     /// [`Error::CheckpointNeeded`], before any is removed, when one belongs to the newest chain or is no checkpoint of this journal's;
-    /// those of [`Checkpoints::chain`] for the newest; [`Error::Io`].
+    /// those of [`Checkpoints::chain`] for the newest, and that of any damage within it; [`Error::Io`].
     pub fn remove(&self, files: &[PathBuf]) -> Result<(), Error> {
         let newest = self.newest()?;
         let needed = newest.as_ref().map(|chain| chain.files()).unwrap_or_default();
@@ -87,6 +87,10 @@ impl Checkpoints {
             let number =
                 self.number_at(path).filter(|number| needed.iter().all(|info| info.number != *number));
             numbers.insert(number.ok_or_else(|| Error::CheckpointNeeded { path: path.clone() })?);
+        }
+        // What goes cannot be had back, so what stays must be sound to its last byte.
+        if !numbers.is_empty() {
+            needed.iter().try_for_each(|info| self.check(info))?;
         }
         // The newest first: what a crash leaves are whole chains, not increments without their base.
         for number in numbers.into_iter().rev() {

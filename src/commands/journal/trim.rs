@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use holdfast_actors::persistence::{
-    self, BatchNumber, Checkpoints, Folder, Frame, FrameSource as _, Reader, Store as _,
+    BatchNumber, Checkpoints, Folder, Frame, FrameSource as _, Reader, Store as _,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -81,7 +81,8 @@ pub(crate) fn trim(
     retain: Retain,
     is_dry_run: bool,
 ) -> Result<Value, Failure> {
-    let unneeded = files.retain(retain.0, now_ms(), &|first| bytes_from(reader, first)).map_err(verdict)?;
+    let unneeded =
+        files.retain(retain.0, now_ms(), &|first| reader.frame_bytes_from(first)).map_err(verdict)?;
     let Some(unneeded) = unneeded else {
         return Ok(Going::nothing(reader.start().next_batch()).document(is_dry_run, 0));
     };
@@ -146,15 +147,6 @@ impl Going {
             "batches_pinned": pinned,
         })
     }
-}
-
-/// About how many bytes the frames from one on take: their share of all, by their number.
-fn bytes_from(reader: &Reader, first: BatchNumber) -> Result<u64, persistence::Error> {
-    let stat = reader.stat()?;
-    let (Some(oldest), Some(newest)) = (stat.first_batch, stat.last_batch) else { return Ok(0) };
-    let all = u128::from(newest.0.saturating_sub(oldest.0)) + 1;
-    let some = u128::from((newest.0 + 1).saturating_sub(first.0)).min(all);
-    Ok(u64::try_from(u128::from(stat.frame_bytes) * some / all).expect("a part is less than the whole"))
 }
 
 #[cfg(test)]
