@@ -32,6 +32,7 @@ mod prefill;
 pub mod reader;
 pub mod scan;
 pub mod sled_journal;
+mod sled_pool;
 pub mod survey;
 pub mod trimmer;
 

@@ -32,6 +32,7 @@ use crate::prefill;
 use crate::reader::{JournalStat, Reader, stored_bytes};
 use crate::record::BatchNumber;
 use crate::replay::{Damage, Head, Replayed, replay_frames};
+use crate::sled_pool::{self, Watched};
 use crate::trimmer::Trimmer;
 
 pub use crate::about::JOURNAL_FORMAT;
@@ -171,6 +172,7 @@ impl SledJournal {
         };
         // sled syncs neither the files it creates nor their folder. Done at each open: a crash may have come before the first.
         db.flush().map_err(|error| store_error("flush", &path, error))?;
+        sled_pool::rest(&db).map_err(|error| store_error("rest the pool of", &path, error))?;
         data_file.sync_all().map_err(at("sync data file", &data_path))?;
         let config_path = path.join(CONFIG_FILE);
         File::open(&config_path).and_then(|file| file.sync_all()).map_err(at("sync", &config_path))?;
@@ -249,11 +251,13 @@ impl SledJournal {
     }
 
     fn write(&self, frames: &[EncodedFrame]) -> Result<(), Cause> {
+        let watched = Watched::begin();
         for frame in frames {
             let replaced = self.store.frames.insert(frame.batch().0.to_be_bytes(), frame.bytes())?;
             assert!(replaced.is_none(), "history is not overwritten");
         }
         self.store.db.flush()?;
+        drop(watched);
         // Not while something else makes sled write. Then this commit only takes a little longer to sync.
         if let Ok(_alone) = self.store.beside_writer.try_lock() {
             prefill::fill(&self.store.data_file, u64::try_from(SEGMENT_BYTES).expect("it fits"))?;
@@ -313,6 +317,7 @@ impl SledJournal {
 
     pub(crate) fn remove_from(&self, first: BatchNumber) -> Result<(), Error> {
         let failed = |error: sled::Error| store_error("cut the torn tail", &self.store.path, error);
+        let _watched = Watched::begin();
         // The last first: where it is cut short, the rest is still in order.
         for key in self.store.frames.range(first.0.to_be_bytes()..).keys().rev() {
             self.store.frames.remove(key.map_err(failed)?).map_err(failed)?;

@@ -14,6 +14,7 @@ use crate::reader::stored_bytes;
 use crate::record::{BatchNumber, RecordHeader, Sequence};
 use crate::replay::{Head, PartitionHead};
 use crate::sled_journal::{SledStore, store_error};
+use crate::sled_pool::Watched;
 
 /// How many frames go at once.
 const CHUNK_FRAMES: u64 = 64;
@@ -148,6 +149,7 @@ impl Trimmer {
         let failed = |error: sled::Error| store_error("trim", &self.store.path, error);
         loop {
             let _alone = self.store.beside_writer.lock().unwrap_or_else(PoisonError::into_inner);
+            let _watched = Watched::begin();
             // sled keeps the order of its writes: a crash cannot lose this one and keep a removal.
             write_start(&self.store.meta, start).map_err(failed)?;
             let mut count = 0;

@@ -25,6 +25,7 @@ use self::record::Record;
 use crate::error::Error;
 use crate::folder::Folder;
 use crate::journal::Cause;
+use crate::sled_pool::Watched;
 
 /// What is kept of why an attempt failed; more is cut off.
 pub const WHY_BYTES_MAX: usize = 1000;
@@ -442,6 +443,7 @@ impl WorkQueue {
         if change.known.is_empty() {
             return Ok(());
         }
+        let _watched = Watched::begin();
         self.store.tasks.apply_batch(change.batch).map_err(|error| self.store.error("write to", error))?;
         self.store.db.flush().map_err(|error| self.store.error("flush", error))?;
         for (name, known) in change.known {
