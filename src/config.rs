@@ -63,6 +63,8 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// Writes are refused when the disk has less free than this.
     pub disk_reserve_bytes: u64,
+    /// Memory that is touched at the start.
+    pub memory_reserve_bytes: u64,
     /// The longest time between two checkpoints while there is something new; 0: only when the server stops or is told to.
     pub checkpoint_seconds: u64,
     /// The most that the journal grows between two checkpoints.

@@ -3,6 +3,7 @@
 //! A request passes [`edge`] and [`gate`], is routed by [`routes`], and its parts are read by the extractors: [`caller`],
 //! [`json`], [`query`], [`idempotency`]. Whatever goes wrong is a [`problem`].
 
+pub mod direct;
 pub mod routes;
 
 mod accept;

@@ -23,6 +23,7 @@ pub mod facts;
 pub mod http;
 pub mod ids;
 pub mod mail;
+pub mod memory;
 pub mod metering;
 pub mod redis;
 pub mod auth {

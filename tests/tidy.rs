@@ -43,6 +43,9 @@ const FOREIGN_WORDS: [&str; 12] = [
 /// The only file that may have them.
 const THIS_FILE: &str = "tests/tidy.rs";
 
+/// Histograms in base64, which may spell any word.
+const MEASURED: &str = "docs/performance.json";
+
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
@@ -265,7 +268,7 @@ fn every_attack_that_is_told_of_is_tried() {
 
 #[test]
 fn nothing_tells_of_the_place_it_was_written_in() {
-    for path in files().iter().filter(|path| *path != THIS_FILE) {
+    for path in files().iter().filter(|path| *path != THIS_FILE && *path != MEASURED) {
         let text = read(path);
         for word in FOREIGN_WORDS {
             let line = text.lines().position(|line| line.contains(word));

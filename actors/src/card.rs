@@ -1,14 +1,13 @@
 //! What everybody may see of a product without asking its actor: description and figures, published after
 //! each turn by the one writer and read without locks on the writer's way.
 //!
-//! The figures are a sequence lock of atomics: the writer makes the guard odd, writes, makes it even; a reader
+//! The figures are a sequence lock of atomics: the writer marks the guard, writes, makes it another; a reader
 //! that saw the guard change reads again. A reader gets the ticket of the newest turn with them, and must
 //! wait until that is durable before it shows anything (INV-8): see [`crate::Engine::product`].
 //!
 //! A card has room for the variants that its product had when it was made. A turn that changes variants puts a new
 //! card in its place; who fetched the old one sees what was true then.
 
-use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use std::sync::{Arc, RwLock};
 
@@ -16,7 +15,16 @@ use holdfast_domain::product::{Description, Levels, Product, Status, VariantDesc
 use holdfast_domain::{ProductId, Sku, Timestamp, Units};
 use holdfast_persistence::{Partition, Sequence, Ticket};
 
+use crate::few::{Few, Rare};
 use crate::outcome::{ProductFacts, VariantFacts};
+
+/// In the guard: figures are being written.
+const WRITING: u64 = 1;
+/// In the guard: the product is gone.
+const DELETED: u64 = 2;
+const MARKS: u64 = WRITING | DELETED;
+/// What one turn adds to the guard.
+const TURN: u64 = MARKS + 1;
 
 /// A product's public face.
 #[derive(Debug)]
@@ -41,9 +49,9 @@ pub struct Info {
     /// Whether its only variant's sku is its own.
     pub is_simple: bool,
     /// By number; removed ones keep their places, for who reads history.
-    pub variants: Vec<Arc<VariantDescription>>,
-    /// Those that were removed.
-    pub removed: BTreeSet<VariantNo>,
+    pub variants: Few<Arc<VariantDescription>>,
+    /// Those that were removed; mostly none.
+    pub removed: Rare<VariantNo>,
     /// Of the description.
     pub version: u32,
     /// When it was made.
@@ -78,11 +86,11 @@ pub struct VariantFigures {
 
 #[derive(Debug)]
 struct Figures {
+    /// Marks in the lowest bits, and above them a count of turns.
     guard: AtomicU64,
     ticket: AtomicU64,
     last_sequence: AtomicU64,
-    is_deleted: AtomicBool,
-    variants: Box<[Cells]>,
+    variants: Few<Cells>,
 }
 
 #[derive(Debug, Default)]
@@ -114,7 +122,6 @@ impl Card {
                 guard: AtomicU64::new(0),
                 ticket: AtomicU64::new(0),
                 last_sequence: AtomicU64::new(0),
-                is_deleted: AtomicBool::new(false),
                 variants: product.variants().iter().map(|_| Cells::default()).collect(),
             },
         };
@@ -145,7 +152,7 @@ impl Card {
         self.figures.read(|figures| Snapshot {
             ticket: figures.ticket(),
             last_sequence: Sequence(figures.last_sequence.load(Ordering::Relaxed)),
-            is_deleted: figures.is_deleted.load(Ordering::Relaxed),
+            is_deleted: figures.is_deleted(),
             variants: figures.variants.iter().map(Cells::figures).collect(),
         })
     }
@@ -159,9 +166,8 @@ impl Card {
             return None;
         }
         self.figures.read(|figures| {
-            let is_deleted = figures.is_deleted.load(Ordering::Relaxed);
             let levels = figures.variants.get(variant.index())?.figures().levels;
-            let is_short = levels.available < wanted && !is_deleted;
+            let is_short = levels.available < wanted && !figures.is_deleted();
             is_short.then(|| (levels, figures.ticket()))
         })
     }
@@ -169,7 +175,7 @@ impl Card {
     /// Whether the product is gone.
     #[must_use]
     pub fn is_deleted(&self) -> bool {
-        self.figures.read(|figures| figures.is_deleted.load(Ordering::Relaxed))
+        self.figures.read(Figures::is_deleted)
     }
 
     /// Whether units of any variant are available.
@@ -213,7 +219,7 @@ impl Card {
             units.truncate(before);
             let available = |no: VariantNo| figures.variants[no.index()].available.load(Ordering::Relaxed);
             units.extend(info.live().map(|(no, _)| available(no)));
-            (figures.is_deleted.load(Ordering::Relaxed), figures.ticket())
+            (figures.is_deleted(), figures.ticket())
         });
         (!is_deleted).then_some(ticket)
     }
@@ -274,6 +280,11 @@ impl Info {
         self.live().find(|(_, variant)| variant.sku == *sku).map(|(no, _)| no)
     }
 
+    /// Whether the variant at that place was removed.
+    pub(crate) fn is_removed(&self, index: usize) -> bool {
+        self.removed.iter().any(|removed| removed.index() == index)
+    }
+
     /// The variant of that number, unless it was removed.
     #[must_use]
     pub fn variant(&self, variant: VariantNo) -> Option<&Arc<VariantDescription>> {
@@ -300,12 +311,13 @@ impl Figures {
     /// The one writer of the product writes; readers that overlap read again.
     fn write(&self, product: Option<&Product>, ticket: Ticket, last_sequence: Sequence) {
         let guard = self.guard.load(Ordering::Relaxed);
-        self.guard.store(guard + 1, Ordering::Relaxed);
+        self.guard.store(guard | WRITING, Ordering::Relaxed);
         fence(Ordering::Release);
         self.ticket.store(ticket.number(), Ordering::Relaxed);
         self.last_sequence.store(last_sequence.0, Ordering::Relaxed);
+        let mut marks = guard & DELETED;
         match product {
-            None => self.is_deleted.store(true, Ordering::Relaxed),
+            None => marks = DELETED,
             Some(product) => {
                 for (cells, variant) in self.variants.iter().zip(product.variants()) {
                     cells.available.store(variant.levels.available.0, Ordering::Relaxed);
@@ -316,13 +328,13 @@ impl Figures {
                 }
             }
         }
-        self.guard.store(guard + 2, Ordering::Release);
+        self.guard.store((guard & !MARKS).wrapping_add(TURN) | marks, Ordering::Release);
     }
 
     fn read<T>(&self, mut look: impl FnMut(&Self) -> T) -> T {
         loop {
             let before = self.guard.load(Ordering::Acquire);
-            if before.is_multiple_of(2) {
+            if before & WRITING == 0 {
                 let seen = look(self);
                 fence(Ordering::Acquire);
                 if self.guard.load(Ordering::Relaxed) == before {
@@ -331,6 +343,11 @@ impl Figures {
             }
             std::hint::spin_loop();
         }
+    }
+
+    /// Asked within a read, which looks at the same guard again.
+    fn is_deleted(&self) -> bool {
+        self.guard.load(Ordering::Relaxed) & DELETED != 0
     }
 
     fn ticket(&self) -> Ticket {

@@ -3,6 +3,8 @@
 //! A look-up, and a message pushed under it, take a guard of the map; the guard is never held across an await.
 //! Passivation takes the address out under the same guard, so no message can go to an actor that has left.
 
+use std::borrow::Borrow;
+use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 
@@ -12,6 +14,7 @@ use dashmap::mapref::entry::Entry;
 use holdfast_domain::account::{Account, Role, Tier};
 use holdfast_domain::category::Categories;
 use holdfast_domain::price::PriceList;
+use holdfast_domain::product::VariantDescription;
 use holdfast_domain::{AccountId, Buyer, Owner, ProductId, Sku};
 use holdfast_persistence::Ticket;
 
@@ -24,8 +27,8 @@ use crate::product_actor::ProductActor;
 /// The one map of the process.
 #[derive(Debug, Default)]
 pub struct Directory {
-    products: DashMap<ProductId, Place>,
-    skus: DashMap<Sku, ProductId>,
+    products: DashMap<Entered, Option<Addr<ProductActor>>>,
+    skus: DashMap<Named, Whose>,
     /// The ticket of the newest turn that took a sku away.
     freed: AtomicU64,
     /// Whose carts hold units: they alone may buy what others cannot.
@@ -59,17 +62,23 @@ pub struct Published<T> {
     pub ticket: Ticket,
 }
 
+/// A product's card, found by its id: kept beside it, the id would take as much again.
 #[derive(Debug)]
-struct Place {
-    card: Arc<Card>,
-    actor: Option<Addr<ProductActor>>,
-}
+struct Entered(Arc<Card>);
+
+/// A variant's description, found by its sku, whose text it has.
+#[derive(Debug)]
+struct Named(Arc<VariantDescription>);
+
+/// The id of the product that has a sku; as bytes it needs no room to be aligned in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Whose([u8; 16]);
 
 /// Skus claimed for a product to be made; they are free again unless it is made.
 #[derive(Debug)]
 pub struct SkuClaim {
     directory: Arc<Directory>,
-    skus: Vec<Sku>,
+    skus: Vec<Arc<VariantDescription>>,
     is_kept: bool,
 }
 
@@ -77,7 +86,7 @@ impl Directory {
     /// The card of a product.
     #[must_use]
     pub fn card(&self, product: ProductId) -> Option<Arc<Card>> {
-        self.products.get(&product).map(|place| Arc::clone(&place.card))
+        self.products.get(&product).map(|place| Arc::clone(&place.key().0))
     }
 
     /// The same of a product that is not deleted; a deleted one keeps its card until its actor leaves.
@@ -89,7 +98,7 @@ impl Directory {
     /// The product that has this sku.
     #[must_use]
     pub fn by_sku(&self, sku: &Sku) -> Option<ProductId> {
-        self.skus.get(sku).map(|product| *product)
+        self.skus.get(sku).map(|whose| whose.product())
     }
 
     /// How many products there are.
@@ -104,19 +113,23 @@ impl Directory {
         self.products.is_empty()
     }
 
-    /// Claims all of `skus` for `product`, or names the first that is taken.
+    /// Claims the skus of all these variants for `product`, or names the first that is taken.
     ///
     /// # Errors
     ///
     /// The taken sku; nothing is claimed then.
-    pub fn claim(self: &Arc<Self>, product: ProductId, skus: Vec<Sku>) -> Result<SkuClaim, Sku> {
+    pub fn claim(
+        self: &Arc<Self>,
+        product: ProductId,
+        variants: Vec<Arc<VariantDescription>>,
+    ) -> Result<SkuClaim, Sku> {
         let mut claim = SkuClaim { directory: Arc::clone(self), skus: Vec::new(), is_kept: false };
-        for sku in skus {
-            match self.skus.entry(sku.clone()) {
-                Entry::Occupied(_) => return Err(sku),
+        for variant in variants {
+            match self.skus.entry(Named(Arc::clone(&variant))) {
+                Entry::Occupied(_) => return Err(variant.sku.clone()),
                 Entry::Vacant(vacant) => {
-                    vacant.insert(product);
-                    claim.skus.push(sku);
+                    vacant.insert(Whose::of(product));
+                    claim.skus.push(variant);
                 }
             }
         }
@@ -126,7 +139,7 @@ impl Directory {
     /// Enters a product that recovery brought back, with its skus.
     pub(crate) fn restore(&self, card: Arc<Card>) {
         for (_, variant) in card.info().live() {
-            self.skus.insert(variant.sku.clone(), card.id);
+            self.skus.insert(Named(Arc::clone(variant)), Whose::of(card.id));
         }
         self.enter(Arc::clone(&card));
         self.relist(Some(Relisting::first()), Some(&card), Ticket::ZERO);
@@ -134,20 +147,43 @@ impl Directory {
 
     /// Enters a product; its skus are claimed already.
     pub(crate) fn enter(&self, card: Arc<Card>) {
-        self.products.insert(card.id, Place { card, actor: None });
+        self.put(card, |_| None);
     }
 
     /// Puts another card in the place of a product's; its actor stays.
     pub(crate) fn renew(&self, card: Arc<Card>) {
-        let mut place = self.products.get_mut(&card.id).expect("a product that takes turns is entered");
-        place.card = card;
+        for (_, variant) in card.info().live() {
+            // A variant that was described otherwise under the same sku: nobody needs what it was.
+            if let Entry::Occupied(found) = self.skus.entry(Named(Arc::clone(variant)))
+                && found.get().product() == card.id
+            {
+                drop(found.replace_entry(Whose::of(card.id)));
+            }
+        }
+        self.put(card, |before| before.expect("a product that takes turns is entered").clone());
+    }
+
+    /// Puts a card in its place, with the actor that follows from the one before.
+    fn put(
+        &self,
+        card: Arc<Card>,
+        actor: impl FnOnce(Option<&Option<Addr<ProductActor>>>) -> Option<Addr<ProductActor>>,
+    ) {
+        match self.products.entry(Entered(card)) {
+            Entry::Occupied(place) => {
+                let actor = actor(Some(place.get()));
+                // The key as well: it is the card.
+                drop(place.replace_entry(actor));
+            }
+            Entry::Vacant(place) => drop(place.insert(actor(None))),
+        }
     }
 
     /// Frees a sku that `product` has not any more since the turn of `ticket`.
     pub(crate) fn free(&self, product: ProductId, sku: &Sku, ticket: Ticket) {
         // Before: who finds that nobody has the sku also finds when that is certain.
         self.freed.fetch_max(ticket.number(), Ordering::AcqRel);
-        self.skus.remove_if(sku, |_, owner| *owner == product);
+        self.skus.remove_if(sku, |_, whose| whose.product() == product);
     }
 
     /// The ticket that must be durable before it is certain that nobody has some sku.
@@ -177,7 +213,7 @@ impl Directory {
         push: impl FnOnce(&Addr<ProductActor>, M),
     ) -> Result<(), M> {
         let place = self.products.get(&product);
-        match place.as_ref().and_then(|place| place.actor.as_ref()) {
+        match place.as_ref().and_then(|place| place.value().as_ref()) {
             Some(actor) => {
                 push(actor, message);
                 Ok(())
@@ -189,7 +225,7 @@ impl Directory {
     /// Publishes the address of a product's actor, or takes it back; true when the product is there and had none.
     pub(crate) fn set_actor(&self, product: ProductId, actor: Option<Addr<ProductActor>>) -> bool {
         let Some(mut place) = self.products.get_mut(&product) else { return false };
-        std::mem::replace(&mut place.actor, actor).is_none()
+        std::mem::replace(&mut *place, actor).is_none()
     }
 
     /// Whether products hold units for somebody's cart, as far as is known.
@@ -277,9 +313,59 @@ impl Directory {
     /// How many products have an actor now.
     #[must_use]
     pub fn actors(&self) -> usize {
-        self.products.iter().filter(|place| place.actor.is_some()).count()
+        self.products.iter().filter(|place| place.value().is_some()).count()
     }
 }
+
+impl Borrow<Sku> for Named {
+    fn borrow(&self) -> &Sku {
+        &self.0.sku
+    }
+}
+
+impl Hash for Named {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.sku.hash(state);
+    }
+}
+
+impl PartialEq for Named {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.sku == other.0.sku
+    }
+}
+
+impl Eq for Named {}
+
+impl Whose {
+    const fn of(product: ProductId) -> Self {
+        Self(product.0.to_ne_bytes())
+    }
+
+    const fn product(self) -> ProductId {
+        ProductId(u128::from_ne_bytes(self.0))
+    }
+}
+
+impl Borrow<ProductId> for Entered {
+    fn borrow(&self) -> &ProductId {
+        &self.0.id
+    }
+}
+
+impl Hash for Entered {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.id.hash(state);
+    }
+}
+
+impl PartialEq for Entered {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.id == other.0.id
+    }
+}
+
+impl Eq for Entered {}
 
 impl SkuClaim {
     /// The product was made: the skus are its own.
@@ -292,7 +378,7 @@ impl Drop for SkuClaim {
     fn drop(&mut self) {
         if !self.is_kept {
             for sku in &self.skus {
-                self.directory.skus.remove(sku);
+                self.directory.skus.remove(&sku.sku);
             }
         }
     }

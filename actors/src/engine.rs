@@ -16,6 +16,7 @@ mod products;
 mod purchase;
 mod reads;
 mod reservations;
+mod selling;
 mod start;
 mod stock;
 mod variants;

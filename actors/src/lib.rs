@@ -4,8 +4,8 @@
 //! answered only when it is durable. The crate knows nothing of HTTP or JSON; `src` calls [`Engine`].
 //!
 //! Read in this order: the values that go in and out (`context`, `outcome`, `position`), the parts of a turn
-//! (`clock`, `pending`, `keys`, `card`, `directory`, `listing`, `catalogue`, `pricing`), the actors (`shard`,
-//! `product_actor`, `accounts`, `categories`, `prices`), those who
+//! (`clock`, `pending`, `keys`, `few`, `card`, `directory`, `listing`, `catalogue`, `pricing`), the actors (`shard`,
+//! `product_actor`, `passive`, `places`, `accounts`, `categories`, `prices`), those who
 //! own units (`sagas` and the `supervisors` that run them), what goes to disk and comes back (`record`, `recovery`,
 //! `ledger`, `history`), and the door (`engine`).
 
@@ -17,6 +17,8 @@ pub mod clock;
 pub mod keys;
 pub mod pending;
 
+pub mod few;
+
 pub mod card;
 pub mod directory;
 
@@ -27,6 +29,8 @@ pub mod catalogue;
 mod accounts;
 mod categories;
 mod outbox;
+mod passive;
+mod places;
 mod prices;
 mod pricing;
 mod product_actor;

@@ -88,7 +88,7 @@ pub struct ReservationFacts {
     /// Identity.
     pub id: ReservationId,
     /// As it was.
-    pub reservation: Reservation,
+    pub reservation: Arc<Reservation>,
 }
 
 /// A cart at one moment.
@@ -225,7 +225,7 @@ impl ReservationMoment {
             version: self.version,
             ..reservation.clone()
         };
-        ReservationFacts { id: self.id, reservation }
+        ReservationFacts { id: self.id, reservation: Arc::new(reservation) }
     }
 }
 

@@ -157,6 +157,10 @@ impl Peers for ShardPeers {
         })
     }
 
+    fn reserve_here(&self, context: &Context, product: ProductId, commands: &[Command]) -> Option<Answers> {
+        self.core.turn_here(context, product, commands)
+    }
+
     fn absorb(&self, customer: Owner, guest: Guest) -> Coming<CartId> {
         let (reply, answer) = oneshot::channel();
         let shard = self.slots.shard(self.slots.partition(customer.buyer().0));

@@ -63,6 +63,11 @@ pub(crate) trait Peers {
     /// product arrive in the order in which they were sent.
     fn tell(&self, context: &Context, product: ProductId, commands: Vec<Command>) -> Coming<Answers>;
 
+    /// Has a product of this thread carry out new reservations in this very moment, at most
+    /// [`crate::turn::COMMANDS_MAX`]; none when it is on another thread. What waits in the product's mailbox comes after
+    /// it, which is why nothing but names that no other message speaks of may be sent this way.
+    fn reserve_here(&self, context: &Context, product: ProductId, commands: &[Command]) -> Option<Answers>;
+
     /// Has the cart of `customer` take over the lines of a guest's cart, and tells which that is; see [`merge`].
     fn absorb(&self, customer: Owner, guest: merge::Guest) -> Coming<CartId>;
 }

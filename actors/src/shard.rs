@@ -1,10 +1,9 @@
 //! A shard: one arbiter thread, the products whose partitions it serves, and the supervisors beside them.
 //!
-//! Products that nobody uses lie here as plain values; [`Shard`] gives one an actor when a message comes for it
+//! Products that nobody uses lie here as [`Passive`] values; [`Shard`] gives one an actor when a message comes for it
 //! and takes it back when it has been idle. It never blocks its thread and shares nothing that it changes.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,14 +22,19 @@ use crate::image::{self, Key};
 use crate::keys::Keys;
 use crate::mails::Unsents;
 use crate::outbox::Outbox;
-use crate::outcome::Outcome;
+use crate::passive::Passive;
 use crate::peers::{Start, Supervisors};
+use crate::places::{Active, Place, Places};
 use crate::prices::PriceBook;
 use crate::product_actor::{Ask, Look, ProductActor};
-use crate::turn::{COMMANDS_MAX, Live, TurnContext, Wish};
+use crate::sagas::Answers;
+use crate::turn::{COMMANDS_MAX, Live, TurnContext};
 
 /// How many messages may wait for one product; admission is bounded per shard, so this is never the limit.
 pub(crate) const MAILBOX_MESSAGES_MAX: usize = 64 * 1024;
+
+/// How many actors a sweep looks at before others have their turn.
+const SWEEP_COUNT: usize = 256;
 
 /// The actor of the shard itself.
 pub(crate) struct Shard {
@@ -46,7 +50,7 @@ pub(crate) struct Shard {
 pub(crate) struct Core {
     pub(crate) turns: Rc<TurnContext>,
     pub(crate) outbox: Outbox,
-    products: RefCell<HashMap<ProductId, Slot>>,
+    products: RefCell<Places>,
     /// The actors whose addresses are in the directory, for the sweep.
     awake: RefCell<Vec<Awake>>,
     pub(crate) accounts: RefCell<AccountBook>,
@@ -63,20 +67,6 @@ pub(crate) struct OfficeBooks {
     pub(crate) accounts: AccountBook,
     pub(crate) prices: PriceBook,
     pub(crate) categories: CategoryBook,
-}
-
-/// Where a product of the shard is.
-enum Slot {
-    /// Here, as a value.
-    Passive(Box<Live>),
-    /// With its actor.
-    Active {
-        /// Strong addresses are in the directory only, so that taking it out there ends the actor.
-        actor: WeakAddr<ProductActor>,
-        is_used: Rc<Cell<bool>>,
-        /// Only the actor changes it.
-        live: Rc<RefCell<Live>>,
-    },
 }
 
 /// An actor that the sweep looks at. The mark is set by each message and cleared by each sweep.
@@ -115,11 +105,12 @@ impl Shard {
         idle: Duration,
         start: Option<Start>,
     ) -> Self {
-        let products = products.into_iter().map(|live| (live.id, Slot::Passive(Box::new(live)))).collect();
+        let mut places = Places::default();
+        products.into_iter().for_each(|live| places.put(Place::Passive(Passive::new(live))));
         let core = Core {
             outbox: Outbox::new(turns.queue.gate().clone()),
             turns: Rc::new(turns),
-            products: RefCell::new(products),
+            products: RefCell::new(places),
             awake: RefCell::default(),
             accounts: RefCell::new(books.accounts),
             prices: RefCell::new(books.prices),
@@ -158,7 +149,10 @@ impl Actor for Shard {
         let core = Rc::clone(&self.core);
         actix::spawn(async move { core.outbox.deliver().await });
         // Two sweeps without a message make a product idle.
-        ctx.run_interval(self.idle / 2, |shard, _| shard.core.sweep());
+        ctx.run_interval(self.idle / 2, |shard, _| {
+            let core = Rc::clone(&shard.core);
+            actix::spawn(async move { core.sweep().await });
+        });
     }
 }
 
@@ -194,10 +188,13 @@ impl Core {
     async fn dump(&self) -> Vec<(ProductId, Product)> {
         let mut found = Vec::new();
         let mut awake = Vec::new();
-        for (id, slot) in &*self.products.borrow() {
-            match slot {
-                Slot::Passive(live) => found.extend(live.product.clone().map(|product| (*id, product))),
-                Slot::Active { actor, .. } => awake.push((*id, present(actor))),
+        for place in self.products.borrow().iter() {
+            let id = place.id();
+            match place {
+                Place::Passive(passive) => {
+                    found.extend(passive.look(|live| live.product.clone()).map(|product| (id, product)));
+                }
+                Place::Active(active) => awake.push((id, present(&active.actor))),
             }
         }
         for (id, actor) in awake {
@@ -210,14 +207,18 @@ impl Core {
     /// The keys of all products that the shard has, with their partitions; see [`image::each_of_product`].
     pub(crate) fn product_keys(&self) -> Vec<(Partition, Key)> {
         let mut keys = Vec::new();
-        let mut look = |live: &Live| {
+        let look = |live: &Live, keys: &mut Vec<(Partition, Key)>| {
             let books = self.turns.partition(live.partition).books.borrow();
             image::each_of_product(live, &books, |key| keys.push((live.partition, key)));
         };
-        for slot in self.products.borrow().values() {
-            match slot {
-                Slot::Passive(live) => look(live),
-                Slot::Active { live, .. } => look(&live.borrow()),
+        for place in self.products.borrow().iter() {
+            match place {
+                // Nearly all of a large catalogue, and the shard waits: they are not put together for their one key.
+                Place::Passive(passive) if !passive.is_claimed() => {
+                    keys.push((passive.partition(), Key::Product(*passive.id())));
+                }
+                Place::Passive(passive) => passive.look(|live| look(live, &mut keys)),
+                Place::Active(active) => look(&active.live.borrow(), &mut keys),
             }
         }
         keys
@@ -226,33 +227,66 @@ impl Core {
     /// Has a product that is asleep carry out what recovery found it was not told.
     pub(crate) fn mend(&self, product: ProductId, commands: Vec<Command>) {
         let mut products = self.products.borrow_mut();
-        let Some(Slot::Passive(live)) = products.get_mut(&product) else {
+        let Some(Place::Passive(passive)) = products.remove(product) else {
             unreachable!("recovery speaks of what exists, and nobody was let in yet")
         };
+        let mut live = passive.wake();
         for commands in commands.chunks(COMMANDS_MAX) {
-            let wish = Wish::Each(commands.to_vec());
-            let reply = live.turn(&self.turns, wish, &Context::system(), None).into_saga();
-            let Ok(Outcome::Each(answers)) = reply.answered else { unreachable!("each is answered") };
+            let answers = live.turn_of_saga(&self.turns, commands, &Context::system());
             let refused = answers.into_iter().find_map(Result::err);
             assert!(refused.is_none(), "INV-10: what owners claim is there: {refused:?}");
         }
+        products.put(Place::Passive(Passive::new(live)));
+    }
+
+    /// Gives a product of this shard a turn for commands of a saga, without its mailbox; none when it is not here.
+    ///
+    /// The shard is the thread of its actors, so nobody else has a turn meanwhile, and a product that is asleep stays so: a
+    /// batch over ten thousand products would wake as many actors, and each would answer by a channel of its own.
+    pub(crate) fn turn_here(
+        &self,
+        context: &Context,
+        product: ProductId,
+        commands: &[Command],
+    ) -> Option<Answers> {
+        let mut products = self.products.borrow_mut();
+        if let Place::Active(active) = products.get(product)? {
+            active.is_used.set(true);
+            let live = Rc::clone(&active.live);
+            drop(products);
+            return Some(live.borrow_mut().turn_of_saga(&self.turns, commands, context));
+        }
+        let Some(Place::Passive(passive)) = products.remove(product) else {
+            unreachable!("it was found asleep just now")
+        };
+        let mut live = passive.wake();
+        let answers = live.turn_of_saga(&self.turns, commands, context);
+        products.put(Place::Passive(Passive::new(live)));
+        Some(answers)
     }
 
     /// Hands a wish to its product's actor, waking or making it.
     pub(crate) fn deliver(self: &Rc<Self>, deliver: Deliver) {
         let Deliver { product, partition, ask } = deliver;
         let mut products = self.products.borrow_mut();
-        let slot =
-            products.entry(product).or_insert_with(|| Slot::Passive(Box::new(Live::new(product, partition))));
-        let (actor, is_used) = match slot {
+        let (actor, is_used) = match products.remove(product) {
             // An actor on its way out is kept: its last address was dropped, but it is still there.
-            Slot::Active { actor, is_used, .. } => (present(actor), Rc::clone(is_used)),
-            Slot::Passive(live) => {
-                let live = std::mem::replace(&mut **live, Live::new(product, partition));
+            Some(Place::Active(active)) => {
+                let found = (present(&active.actor), Rc::clone(&active.is_used));
+                products.put(Place::Active(active));
+                found
+            }
+            asleep => {
+                let live = match asleep {
+                    Some(Place::Passive(passive)) => passive.wake(),
+                    _ => Live::new(product, partition),
+                };
                 let live = Rc::new(RefCell::new(live));
                 let is_used = Rc::new(Cell::new(true));
                 let actor = ProductActor::new(Rc::clone(&live), Rc::clone(self), Rc::clone(&is_used)).start();
-                *slot = Slot::Active { actor: actor.downgrade(), is_used: Rc::clone(&is_used), live };
+                let active =
+                    Active { id: product, actor: actor.downgrade(), is_used: Rc::clone(&is_used), live };
+                products.put(Place::Active(Box::new(active)));
                 (actor, is_used)
             }
         };
@@ -271,30 +305,38 @@ impl Core {
         let live = live.replace(Live::new(id, partition));
         let mut products = self.products.borrow_mut();
         if live.product.is_some() {
-            products.insert(live.id, Slot::Passive(Box::new(live)));
+            products.put(Place::Passive(Passive::new(live)));
         } else {
-            products.remove(&live.id);
+            products.remove(live.id);
             self.turns.directory.leave(live.id);
         }
     }
 
-    /// Lets every actor go that had no message since the last sweep.
-    fn sweep(&self) {
-        self.awake.borrow_mut().retain(|awake| {
-            let is_used = awake.is_used.replace(false);
-            if !is_used {
-                self.turns.directory.set_actor(awake.product, None);
+    /// Lets every actor go that had no message since the last sweep. Others have their turn meanwhile.
+    async fn sweep(&self) {
+        let mut due = self.awake.take().into_iter();
+        while due.len() > 0 {
+            let stays = |awake: &Awake| {
+                let is_used = awake.is_used.replace(false);
+                if !is_used {
+                    self.turns.directory.set_actor(awake.product, None);
+                }
+                is_used
+            };
+            let staying: Vec<Awake> = due.by_ref().take(SWEEP_COUNT).filter(stays).collect();
+            self.awake.borrow_mut().extend(staying);
+            if due.len() > 0 {
+                tokio::task::yield_now().await;
             }
-            is_used
-        });
+        }
     }
 }
 
 impl Things for Core {
     fn look_at(&self, id: ProductId, look: &mut dyn FnMut(Option<&Live>)) {
-        match self.products.borrow().get(&id) {
-            Some(Slot::Passive(live)) => look(Some(live)),
-            Some(Slot::Active { live, .. }) => look(Some(&live.borrow())),
+        match self.products.borrow().get(id) {
+            Some(Place::Passive(passive)) => passive.look(|live| look(Some(live))),
+            Some(Place::Active(active)) => look(Some(&active.live.borrow())),
             None => look(None),
         }
     }
@@ -321,7 +363,8 @@ fn present(actor: &WeakAddr<ProductActor>) -> Addr<ProductActor> {
 mod tests {
     use std::sync::Arc;
 
-    use holdfast_domain::{OrderId, Timestamp};
+    use holdfast_domain::product::{Line, VariantNo};
+    use holdfast_domain::{Buyer, OrderId, Quantity, ReservationId, Timestamp};
     use holdfast_persistence::{Epoch, Head, JournalId, MemoryDisk, Sequence, Ticket, Writer};
 
     use super::*;
@@ -330,7 +373,7 @@ mod tests {
     use crate::pending::Pending;
     use crate::product_actor::ReplyTo;
     use crate::simulation::process::turn_context;
-    use crate::turn::Reply;
+    use crate::turn::{Reply, Wish};
 
     const LAMP: ProductId = ProductId(1);
 
@@ -343,9 +386,9 @@ mod tests {
                 let _sealed: Pending<Reply> = answer.await.expect("the actor answers");
             }
             assert_eq!(core.awake.borrow().len(), 1);
-            core.sweep();
+            core.sweep().await;
             assert_eq!(core.turns.directory.actors(), 1, "it was used since the last sweep");
-            core.sweep();
+            core.sweep().await;
             assert_eq!(core.turns.directory.actors(), 0);
         });
     }
@@ -356,21 +399,51 @@ mod tests {
             let core = core_with_a_product();
             for _ in 0..100 {
                 let _sealed = deliver_to(&core).await.expect("the actor answers");
-                core.sweep();
-                core.sweep();
+                core.sweep().await;
+                core.sweep().await;
                 assert_eq!(core.turns.directory.actors(), 0);
                 // The actor has no address any more and has not had its last turn yet.
                 let answer = deliver_to(&core);
-                assert!(matches!(core.products.borrow()[&LAMP], Slot::Active { .. }));
+                assert!(matches!(core.products.borrow().get(LAMP), Some(Place::Active(_))));
                 assert_eq!(core.turns.directory.actors(), 1);
                 let _sealed = answer.await.expect("the same actor answers");
-                core.sweep();
-                core.sweep();
+                core.sweep().await;
+                core.sweep().await;
                 // Now it leaves in peace.
-                while matches!(core.products.borrow()[&LAMP], Slot::Active { .. }) {
+                while matches!(core.products.borrow().get(LAMP), Some(Place::Active(_))) {
                     tokio::task::yield_now().await;
                 }
             }
+        });
+    }
+
+    #[test]
+    fn turn_for_a_batch_wakes_nobody_and_keeps_who_is_awake() {
+        actix::System::new().block_on(async {
+            let core = core_with_a_product();
+            let reserve = |hold: u128| Command::Reserve {
+                reservation: ReservationId(hold),
+                buyer: Buyer(1),
+                lines: vec![Line {
+                    variant: VariantNo::from_index(0),
+                    quantity: Quantity::new(2).expect("two"),
+                }],
+                deadline: Timestamp(2_000),
+            };
+            let answers = core.turn_here(&Context::system(), LAMP, &[reserve(1), reserve(2), reserve(3)]);
+            let answers = answers.expect("it is here");
+            assert!(matches!(answers.as_slice(), [Ok(_), Ok(_), Err(_)]), "five units: {answers:?}");
+            assert!(matches!(core.products.borrow().get(LAMP), Some(Place::Passive(_))), "it stays asleep");
+            // Nobody writes this journal, so no answer comes; the actor is awake, and has not had its turn yet.
+            let _answer = deliver_to(&core);
+            core.sweep().await;
+            let answers =
+                core.turn_here(&Context::system(), LAMP, &[reserve(1), reserve(4)]).expect("as above");
+            assert!(matches!(answers.as_slice(), [Ok(_), Err(_)]), "the first is known: {answers:?}");
+            core.sweep().await;
+            assert_eq!(core.turns.directory.actors(), 1, "it was used since the last sweep");
+            assert!(core.turn_here(&Context::system(), ProductId(2), &[reserve(5)]).is_none());
+            assert_eq!(core.products.borrow().iter().count(), 1, "what is not here is not made");
         });
     }
 

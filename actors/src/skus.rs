@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use holdfast_domain::product::{Event, Product, Refusal};
+use holdfast_domain::product::{Event, Product, Refusal, VariantDescription};
 use holdfast_domain::{ProductId, Sku};
 use holdfast_persistence::Ticket;
 
@@ -14,7 +14,7 @@ use crate::directory::Directory;
 /// Skus that change hands in one turn; none in almost every one.
 #[derive(Debug, Default)]
 pub(crate) struct SkuMoves {
-    taken: Vec<Sku>,
+    taken: Vec<Arc<VariantDescription>>,
     freed: Vec<Sku>,
 }
 
@@ -26,12 +26,12 @@ impl SkuMoves {
         let Some(product) = product else { return moves };
         for event in events {
             match event {
-                Event::VariantAdded { description, .. } => moves.taken.push(description.sku.clone()),
+                Event::VariantAdded { description, .. } => moves.taken.push(Arc::clone(description)),
                 Event::VariantDescribed { variant, description, .. } => {
                     let before = &product.variants()[variant.index()].description.sku;
                     if *before != description.sku {
                         moves.freed.push(before.clone());
-                        moves.taken.push(description.sku.clone());
+                        moves.taken.push(Arc::clone(description));
                     }
                 }
                 Event::VariantRemoved { variant, .. } => {

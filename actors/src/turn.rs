@@ -3,8 +3,11 @@
 //! Everything a turn needs is on one thread; a turn never waits. The products of a shard, awake or asleep, all
 //! change here and nowhere else.
 
+mod many;
+mod selling;
 mod shared;
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use holdfast_domain::order::Bought;
@@ -28,6 +31,7 @@ use crate::pricing::Pricing;
 use crate::record::{Entity, Events, KeyedOutcome, Turn};
 use crate::skus::SkuMoves;
 
+pub(crate) use selling::Sale;
 pub(crate) use shared::{PartitionState, TurnContext};
 
 /// How heavy the events of one record may be before a turn of many commands begins another, by [`weight`]: with one
@@ -49,6 +53,8 @@ pub(crate) enum Wish {
     Shape(Shape),
     /// Many of them, at most [`COMMANDS_MAX`], each with its own answer.
     Each(Vec<Command>),
+    /// To be sold to many, at most [`COMMANDS_MAX`], each with its own answer as for `Each`, and without keys.
+    Sell(Vec<Sale>),
     /// Many adjustments and counts, at most [`COMMANDS_MAX`]: all or none. A yes and a no look as for `Each`.
     All {
         commands: Vec<Command>,
@@ -98,6 +104,8 @@ pub(crate) struct Live {
     /// Of its newest turn that changed anything.
     pub(crate) ticket: Ticket,
     pub(crate) card: Option<Arc<Card>>,
+    /// See [`crate::checkpoint::changes::Changes::touch_again`].
+    pub(crate) noted_in: Cell<u64>,
 }
 
 /// What a turn leaves behind.
@@ -112,7 +120,8 @@ struct Entry<'a> {
 
 impl Live {
     pub(crate) const fn new(id: ProductId, partition: Partition) -> Self {
-        Self { id, partition, product: None, last_sequence: Sequence(0), ticket: Ticket::ZERO, card: None }
+        let (product, card, noted_in) = (None, None, Cell::new(0));
+        Self { id, partition, product, last_sequence: Sequence(0), ticket: Ticket::ZERO, card, noted_in }
     }
 
     /// Answers one wish.
@@ -125,6 +134,7 @@ impl Live {
     ) -> Pending<Reply> {
         let wish = match wish {
             Wish::Each(commands) => return self.each(shared, &commands, context, key),
+            Wish::Sell(sales) => return self.sell(shared, sales),
             Wish::All { commands, is_dry } => match self.refused_of_all(&commands) {
                 None if !is_dry => return self.each(shared, &commands, context, key),
                 refused => {
@@ -272,7 +282,7 @@ impl Live {
                 Ok(command) => command,
                 Err(refusal) => return (Err(refusal.into()), None),
             },
-            (Wish::Each(_) | Wish::All { .. }, Some(_)) => {
+            (Wish::Each(_) | Wish::Sell(_) | Wish::All { .. }, Some(_)) => {
                 unreachable!("many commands have a turn of their own")
             }
         };

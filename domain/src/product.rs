@@ -44,7 +44,7 @@ pub use event::{Event, Line, VariantNo};
 pub use levels::{Levels, Totals};
 pub use movement::{Movement, MovementKind};
 pub use refusal::{LimitKind, Refusal, Short};
-pub use restore::Core;
+pub use restore::{Claims, Core};
 
 /// How many lines one reservation may have.
 pub const LINES_MAX: usize = 100;

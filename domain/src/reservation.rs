@@ -125,7 +125,8 @@ impl Reservation {
 /// All reservations of one partition: the active ones, and those that closed within [`CLOSED_KEPT`].
 #[derive(Clone, Debug, Default)]
 pub struct Reservations {
-    by_id: BTreeMap<ReservationId, Reservation>,
+    /// Shared with the answers that show them, and small in the map: there may be millions.
+    by_id: BTreeMap<ReservationId, Arc<Reservation>>,
     by_owner: BTreeSet<(Buyer, ReservationId)>,
     closed_by_age: VecDeque<(Timestamp, ReservationId)>,
 }
@@ -147,7 +148,7 @@ impl Reservations {
             // Nothing happens to it after it closes.
             self.closed_by_age.push_back((reservation.updated_at, id));
         }
-        self.by_id.insert(id, reservation);
+        self.by_id.insert(id, Arc::new(reservation));
     }
 
     /// All are back: orders those that are closed by age, and forgets those that `now` are too old to be kept.
@@ -163,17 +164,23 @@ impl Reservations {
     /// The reservation of that id.
     #[must_use]
     pub fn get(&self, id: ReservationId) -> Option<&Reservation> {
-        self.by_id.get(&id)
+        self.by_id.get(&id).map(|reservation| &**reservation)
+    }
+
+    /// The same as it is now, whatever happens to it later.
+    #[must_use]
+    pub fn shared(&self, id: ReservationId) -> Option<Arc<Reservation>> {
+        self.by_id.get(&id).cloned()
     }
 
     /// All of them, oldest first.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (ReservationId, &Reservation)> {
-        self.by_id.iter().map(|(id, reservation)| (*id, reservation))
+        self.by_id.iter().map(|(id, reservation)| (*id, &**reservation))
     }
 
     /// Those before `before`, newest first.
     pub fn before(&self, before: ReservationId) -> impl Iterator<Item = (ReservationId, &Reservation)> {
-        self.by_id.range(..before).rev().map(|(id, reservation)| (*id, reservation))
+        self.by_id.range(..before).rev().map(|(id, reservation)| (*id, &**reservation))
     }
 
     /// Those of `owner` before `before`, newest first.
@@ -183,7 +190,9 @@ impl Reservations {
         before: ReservationId,
     ) -> impl Iterator<Item = (ReservationId, &Reservation)> {
         let range = self.by_owner.range((owner, ReservationId(0))..(owner, before)).rev();
-        range.filter_map(|(_, id)| self.by_id.get_key_value(id)).map(|(id, reservation)| (*id, reservation))
+        range
+            .filter_map(|(_, id)| self.by_id.get_key_value(id))
+            .map(|(id, reservation)| (*id, &**reservation))
     }
 
     /// Takes what happened into the books.
@@ -204,11 +213,12 @@ impl Reservations {
                 updated_at: at,
                 version: 1,
             };
-            assert!(self.by_id.insert(id, reservation).is_none(), "a reservation is made once");
+            assert!(self.by_id.insert(id, Arc::new(reservation)).is_none(), "a reservation is made once");
             self.by_owner.insert((owner.buyer(), id));
             return;
         }
-        let reservation = self.by_id.get_mut(&id).expect("only what was made changes");
+        // An answer that still shows it keeps what it was.
+        let reservation = Arc::make_mut(self.by_id.get_mut(&id).expect("only what was made changes"));
         reservation.apply(event, at);
         if reservation.hold.state != State::Active {
             self.closed_by_age.push_back((at, id));
@@ -245,5 +255,30 @@ impl Reservations {
         if let Some(reservation) = self.by_id.remove(&id) {
             self.by_owner.remove(&(reservation.owner.buyer(), id));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_shown_stays_as_it_was() {
+        let (id, at) = (ReservationId(1), Timestamp(1_000));
+        let mut reservations = Reservations::default();
+        let reserved = Event::Reserved {
+            owner: Owner::Guest(7),
+            items: Vec::new(),
+            deadline: at.after(Millis(60_000)),
+            reference: None,
+            metadata: None,
+        };
+        reservations.apply(id, &reserved, at);
+        let shown = reservations.shared(id).expect("it was made");
+        reservations.apply(id, &Event::Released, at.after(Millis(1)));
+        assert_eq!((shown.version, shown.hold.state), (1, State::Active));
+        let now = reservations.get(id).expect("it is kept for a day");
+        assert_eq!((now.version, now.hold.state), (2, State::Released));
+        assert_eq!(reservations.shared(ReservationId(2)), None);
     }
 }

@@ -40,6 +40,9 @@ pub(super) struct SettingFlags {
     /// Refuse writes when the disk has less free than this [env: HOLDFAST_DISK_RESERVE_BYTES].
     #[arg(long, value_name = "BYTES")]
     disk_reserve_bytes: Option<u64>,
+    /// Touch so much memory at the start, and give none back [env: HOLDFAST_MEMORY_RESERVE_BYTES] [default: 0].
+    #[arg(long, value_name = "BYTES")]
+    memory_reserve_bytes: Option<u64>,
     /// Make a checkpoint after so many seconds; 0: only at the end or when told [env: HOLDFAST_CHECKPOINT_SECONDS] [default: 300].
     #[arg(long, value_name = "SECONDS")]
     checkpoint_seconds: Option<u64>,
@@ -162,6 +165,7 @@ impl SettingFlags {
             ("workers", self.workers.map(|count| count.to_string())),
             ("log_format", log_format),
             ("disk_reserve_bytes", self.disk_reserve_bytes.map(|bytes| bytes.to_string())),
+            ("memory_reserve_bytes", self.memory_reserve_bytes.map(|bytes| bytes.to_string())),
             ("checkpoint_seconds", self.checkpoint_seconds.map(|seconds| seconds.to_string())),
             ("checkpoint_bytes", self.checkpoint_bytes.map(|bytes| bytes.to_string())),
             ("retain", self.retain),

@@ -41,8 +41,8 @@ use crate::http::metrics::MetricsAllow;
 use crate::http::routes::{self, Protection, Shared};
 use crate::mail::service::{Queue, Service};
 use crate::mail::worker::{self, Desk};
-use crate::metering;
 use crate::redis::{Link, Times};
+use crate::{memory, metering};
 
 /// Connections that may wait to be accepted: a flash sale opens them all at once.
 const BACKLOG: u32 = 4096;
@@ -71,6 +71,7 @@ pub fn run(settings: Settings) -> Result<(), Failure> {
     start_log(settings.log_format);
     // Before anybody takes a handle to count with.
     metering::start();
+    memory::reserve(settings.memory_reserve_bytes);
     System::new().block_on(serve(settings))
 }
 

@@ -16,6 +16,7 @@ use holdfast_actors::domain::{Money, ProductId, Sku};
 use holdfast_actors::{Answer, Engine, Failure, ProductFacts};
 
 use super::caller::{AdminCaller, Caller, is_admin};
+use super::direct::Named;
 use super::json::Json;
 use super::position::AtLeast;
 use super::problem::Problem;
@@ -80,11 +81,11 @@ pub async fn create(
 pub async fn read(
     request: HttpRequest,
     engine: Shop,
-    path: web::Path<String>,
+    product: Named,
     _at_least: AtLeast,
     _no_query: NoQuery,
 ) -> Result<HttpResponse, Problem> {
-    Ok(match visible(&engine, product_id(&path), is_admin(&request)?).await {
+    Ok(match visible(&engine, product.0, is_admin(&request)?).await {
         Ok(facts) => answer::unless_unchanged(&request, &tag(&facts), || {
             answer::json(StatusCode::OK, &view::Product::of(&facts))
         }),

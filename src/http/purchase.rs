@@ -1,13 +1,13 @@
 //! `POST /products/{id}/purchase`: reserved and committed in one turn of the product's actor.
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, web};
-use holdfast_actors::domain::ProductId;
+use actix_web::{HttpRequest, HttpResponse};
 use holdfast_actors::{Answer, Failure};
 use serde::{Deserialize, Serialize};
 
 use super::caller::Caller;
 use super::check::Check;
+use super::direct::Named;
 use super::field::Field;
 use super::idempotency::IDEMPOTENCY_KEY;
 use super::json::{Body, Json};
@@ -61,18 +61,19 @@ impl Body for Purchase {
 pub async fn purchase(
     request: HttpRequest,
     engine: Shop,
-    path: web::Path<String>,
+    product: Named,
     caller: Caller,
     body: Json<Purchase>,
 ) -> Result<HttpResponse, Problem> {
-    let Some(product) = Id::<values::Product>::parse(&path).map(|id| ProductId(id.uuid().as_u128())) else {
+    let Some(product) = product.0 else {
         return Ok(answer::refused(Failure::NotFound, &engine, None));
     };
     let sku = body.sku.as_ref().map(values::Sku::to_domain);
     let quantity = body.quantity.to_domain();
     let sold = if request.headers().contains_key(IDEMPOTENCY_KEY) {
         let context = context::of_write(&request, &caller, &body.0)?;
-        engine.purchase(&context, product, sku.as_ref(), quantity).await
+        // In a box, as all that is rare: what waits for the usual answer is to be small.
+        Box::pin(engine.purchase(&context, product, sku.as_ref(), quantity)).await
     } else {
         // A refusal from the product's card needs no context: that is the answer a flash sale consists of.
         match engine.offer(product, sku.as_ref(), quantity) {

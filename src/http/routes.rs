@@ -23,8 +23,8 @@ use super::problem::{Code, Problem};
 use super::reservations::{self, batch};
 use super::shop::EngineSlot;
 use super::{
-    auth, cart, categories, events, inventory, movements, openapi, orders, prices, products, purchase, users,
-    variants,
+    auth, cart, categories, direct, events, inventory, movements, openapi, orders, prices, products,
+    purchase, users, variants,
 };
 use crate::auth::password::Passwords;
 use crate::auth::refresh::RefreshTokens;
@@ -128,6 +128,8 @@ pub fn app<F: FnOnce(&mut web::ServiceConfig)>(
 /// Adds every route, the hot ones first: paths are tried in this order, and each with a parameter costs a regex.
 pub fn configure(config: &mut web::ServiceConfig) {
     config
+        .service(direct::purchase(web::post().to(purchase::purchase)))
+        .service(direct::read(web::get().to(products::read)))
         .service(at("/api/v1/products/{id}/purchase").route(web::post().to(purchase::purchase)))
         .service(
             readable("/api/v1/products/{id}", products::read)

@@ -26,8 +26,10 @@ use crate::auth::secret::Secrets;
 use crate::auth::token::{Keys, Role};
 
 mod accounts;
+mod answers;
 mod bodies;
 mod callers;
+mod direct;
 mod idempotency;
 mod lists;
 mod metrics;

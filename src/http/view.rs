@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use jiff::SignedDuration;
 use jiff::civil::DateTime;
+use jiff::tz::Offset;
 
 use super::openapi::inline::value_schemas;
 use super::values::{self, Id, schema};
@@ -24,6 +25,9 @@ use crate::cache::Hole;
 
 /// When time began to be counted.
 pub const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+
+/// How long a moment is as text.
+const MOMENT_BYTES: usize = "2026-11-21T12:00:00.000Z".len();
 
 /// A moment: RFC 3339, UTC, milliseconds.
 pub struct Moment(pub Timestamp);
@@ -44,7 +48,37 @@ impl fmt::Display for Moment {
 
 impl Serialize for Moment {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        match self.digits() {
+            Some(text) => serializer.serialize_str(str::from_utf8(&text).expect("digits are ASCII")),
+            None => serializer.collect_str(self),
+        }
+    }
+}
+
+impl Moment {
+    /// The text on the stack, without the machinery of `fmt`: answers to many reservations have many moments. None for one
+    /// that no calendar has.
+    fn digits(&self) -> Option<[u8; MOMENT_BYTES]> {
+        let moment = jiff::Timestamp::from_millisecond(i64::try_from(self.0.0).ok()?).ok()?;
+        let moment = Offset::UTC.to_datetime(moment);
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        let parts = [
+            (0..4, i32::from(moment.year())),
+            (5..7, moment.month().into()),
+            (8..10, moment.day().into()),
+            (11..13, moment.hour().into()),
+            (14..16, moment.minute().into()),
+            (17..19, moment.second().into()),
+            (20..23, moment.millisecond().into()),
+        ];
+        for (place, number) in parts {
+            let mut rest = u32::try_from(number).ok()?;
+            for digit in text[place].iter_mut().rev() {
+                *digit = b'0' + u8::try_from(rest % 10).ok()?;
+                rest /= 10;
+            }
+        }
+        Some(text)
     }
 }
 

@@ -237,7 +237,7 @@ pub(super) fn word_list(facts: &ProductFacts) -> Vec<String> {
         description: std::sync::Arc::clone(&facts.description),
         is_simple: facts.is_simple,
         variants: facts.variants.iter().map(|it| std::sync::Arc::clone(&it.description)).collect(),
-        removed: BTreeSet::new(),
+        removed: crate::few::Rare::default(),
         version: facts.version,
         created_at: facts.created_at,
         updated_at: facts.updated_at,

@@ -27,6 +27,8 @@ const FORGET_PIECES: usize = 64;
 #[derive(Default)]
 pub(crate) struct Changes {
     is_kept: Cell<bool>,
+    /// Raised whenever all that was noted is noted no longer; 0 as long as nothing ever was.
+    epoch: Cell<u64>,
     /// Nothing where no checkpoints are taken.
     noted: RefCell<Option<Noted>>,
     /// The longest that a turn packed something for a checkpoint.
@@ -86,6 +88,7 @@ impl Changes {
         changed.into_iter().for_each(|key| noted.changed.insert(key));
         self.noted.replace(Some(noted));
         self.is_kept.set(true);
+        self.epoch.update(|epoch| epoch + 1);
     }
 
     /// Whether changes are noted.
@@ -99,6 +102,14 @@ impl Changes {
             let began = Instant::now();
             self.pack(before);
             self.capture_max.set(self.capture_max.get().max(began.elapsed()));
+        }
+    }
+
+    /// The same for a thing that remembers in `noted_in` when it was noted last: most turns of a hot product then look into no set.
+    pub(crate) fn touch_again(&self, noted_in: &Cell<u64>, key: Key, before: impl FnOnce(&mut Packer)) {
+        let epoch = self.epoch.get();
+        if noted_in.replace(epoch) != epoch {
+            self.touch(key, before);
         }
     }
 
@@ -139,6 +150,7 @@ impl Changes {
         let mut noted = self.noted.borrow_mut();
         let Some(noted) = noted.as_mut() else { return };
         assert!(noted.packing.is_none(), "one checkpoint at a time");
+        self.epoch.update(|epoch| epoch + 1);
         noted.packing = Some(Packing {
             waiting: std::mem::replace(&mut noted.changed, Sets::new(noted.sets)),
             packed: Pile::default(),

@@ -23,6 +23,9 @@ use crate::shard::Shard;
 
 const THREAD_NAME: &str = "checkpoints";
 
+/// By how much others come first: with as many threads as cores, a shard would wait for whole slices of this one.
+const NICENESS: i32 = 10;
+
 /// How often the thread looks whether a checkpoint is due.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -96,6 +99,8 @@ impl Keeper {
         let thread = std::thread::Builder::new()
             .name(THREAD_NAME.to_owned())
             .spawn(move || {
+                // Of this thread alone, on Linux: it has the time that no shard wants. Where that may not be, it is as the others are.
+                let _priority = rustix::process::nice(NICENESS);
                 work.run(&received);
                 drop(work);
                 // Nobody may wait for it any more.

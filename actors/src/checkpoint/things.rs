@@ -137,9 +137,13 @@ impl Live {
     /// Before a thing of the product changes.
     pub(crate) fn touch(&self, turns: &TurnContext, key: Key) {
         let state = turns.partition(self.partition);
-        state.changes.touch(key, |packer| {
+        let before = |packer: &mut Packer| {
             let product = self.product.as_ref().map(|product| (product, self.last_sequence));
             packer.of_product(key, product, &state.books.borrow().orders);
-        });
+        };
+        match key {
+            Key::Product(_) => state.changes.touch_again(&self.noted_in, key, before),
+            _ => state.changes.touch(key, before),
+        }
     }
 }

@@ -62,7 +62,7 @@ impl Engine {
             Claimed::Kept(reply) => return Ok(into_answer(reply)?.map(into_facts)),
             Claimed::Free(key) => key,
         };
-        let skus = new.variants.iter().map(|variant| variant.description.sku.clone()).collect();
+        let skus = new.variants.iter().map(|variant| Arc::clone(&variant.description)).collect();
         // The claim travels with the wish: a client that hangs up cannot free the skus of a product that is made.
         let skus = self.inner.directory.claim(product, skus).map_err(Failure::DuplicateSku)?;
         let partition = self.inner.slots.partition(product.0);

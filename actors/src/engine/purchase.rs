@@ -20,9 +20,9 @@ use crate::turn::{Reply, Wish};
 /// Some units of a product that is sold.
 #[derive(Clone, Debug)]
 pub struct Offer {
-    card: Arc<Card>,
-    variant: VariantNo,
-    quantity: Quantity,
+    pub(super) card: Arc<Card>,
+    pub(super) variant: VariantNo,
+    pub(super) quantity: Quantity,
 }
 
 impl Engine {
@@ -100,16 +100,21 @@ impl Engine {
         offer: Offer,
     ) -> Result<Answer<Purchased>, Failure> {
         let owner = context.actor.owner();
-        let Offer { card, variant, quantity } = &offer;
-        let is_short = || card.sold_out(*variant, quantity.units()).is_some();
-        if self.inner.directory.has_cart_units(owner.buyer()) && is_short() {
-            return self.sell_own(context, key, owner, offer).await;
+        if self.has_own(context, &offer) {
+            return Box::pin(self.sell_own(context, key, owner, offer)).await;
         }
+        let Offer { card, variant, quantity } = &offer;
         // The order lives where its product does: one turn makes both.
         let order = OrderId(self.inner.slots.place((self.inner.ids)(), card.partition));
         let line = Line { variant: *variant, quantity: *quantity };
         let wish = Wish::Do(Command::Purchase { order, buyer: owner.buyer(), line });
         Ok(self.send(context, key, card.id, card.partition, wish).await?.map(into_purchase))
+    }
+
+    /// Whether too few units are free, and the buyer's cart holds some.
+    pub(super) fn has_own(&self, context: &Context, offer: &Offer) -> bool {
+        let is_short = || offer.card.sold_out(offer.variant, offer.quantity.units()).is_some();
+        self.inner.directory.has_cart_units(context.actor.owner().buyer()) && is_short()
     }
 
     /// Too few units are free, but the owner's cart holds some: an order takes them over. Nobody is refused because of
@@ -167,7 +172,7 @@ impl Engine {
     }
 }
 
-fn into_purchase(outcome: Outcome) -> Purchased {
+pub(super) fn into_purchase(outcome: Outcome) -> Purchased {
     match outcome {
         Outcome::Purchased(purchased) => purchased,
         other => unreachable!("a purchase of a new order was answered with {other:?}"),

@@ -1,5 +1,7 @@
 //! Bare reservations: made one by one or many at once, extended, confirmed, released, read.
 
+use std::sync::Arc;
+
 use holdfast_domain::hold::State;
 use holdfast_domain::product::VariantNo;
 use holdfast_domain::{Item, Millis, Owner, ProductId, Reservation, ReservationId, Timestamp};
@@ -73,13 +75,14 @@ impl Engine {
         &self,
         context: &Context,
         owner: Owner,
-        new: Vec<NewReservation>,
+        new: impl IntoIterator<Item = NewReservation, IntoIter: ExactSizeIterator>,
     ) -> Result<Answer<Vec<Made>>, Failure> {
         let begun = self.begin(context).await?;
+        let new = new.into_iter();
         let mut made: Vec<Option<Made>> = Vec::with_capacity(new.len());
         let share = new.len() / self.inner.shards.len() + 1;
         let mut shares: Vec<Share> = self.inner.shards.iter().map(|_| Share::of(share)).collect();
-        for (index, new) in new.into_iter().enumerate() {
+        for (index, new) in new.enumerate() {
             made.push(match self.items(&new.lines) {
                 Err(failure) => Some(Err(failure)),
                 Ok(items) => {
@@ -91,21 +94,18 @@ impl Engine {
                 }
             });
         }
-        let mut position = None;
-        for (index, answer) in self.ask_many(context, shares, &mut position).await? {
-            made[index] = Some(answer);
-        }
+        let position = self.ask_many(context, shares, &mut made).await?;
         let value = made.into_iter().map(|made| made.expect("each was answered")).collect();
         Ok(Answer { value, position, is_replayed: false })
     }
 
-    /// Asks all shards at once, or none of them.
+    /// Asks all shards at once, or none of them, and puts each answer into its place in `made`.
     async fn ask_many(
         &self,
         context: &Context,
         shares: Vec<Share>,
-        position: &mut Option<Position>,
-    ) -> Result<Vec<(usize, Made)>, Failure> {
+        made: &mut [Option<Made>],
+    ) -> Result<Option<Position>, Failure> {
         let wanted = self.inner.shards.iter().zip(shares).filter(|(_, share)| !share.indexes.is_empty());
         let admitted = wanted.map(|(shard, share)| Ok((shard, share, self.admit(shard)?)));
         let admitted: Vec<_> = admitted.collect::<Result<_, Failure>>()?;
@@ -116,16 +116,15 @@ impl Engine {
             shard.address.do_send(AskMany { wanted, request, reply });
             asked.push((indexes, answer, permit));
         }
-        let mut made = Vec::new();
+        let mut position = None;
         for (indexes, answer, _permit) in asked {
             let (answers, newest) = answer.await.map_err(|_| Failure::Stopped)?.open().await?;
-            let answers = answers
-                .into_iter()
-                .map(|answer| answer.map_err(|refusal| refused(Refused::Owner(refusal), None, false)));
-            made.extend(indexes.into_iter().zip(answers));
-            *position = newest.or(*position);
+            for (index, answer) in indexes.into_iter().zip(answers) {
+                made[index] = Some(answer.map_err(|refusal| refused(Refused::Owner(refusal), None, false)));
+            }
+            position = newest.or(position);
         }
-        Ok(made)
+        Ok(position)
     }
 
     /// Moves a deadline to `span` from now.
@@ -202,7 +201,7 @@ impl Engine {
                     let books = partition.books.borrow();
                     let facts = |(id, it): (ReservationId, &Reservation)| ReservationFacts {
                         id,
-                        reservation: it.clone(),
+                        reservation: Arc::new(it.clone()),
                     };
                     let is_wanted = |(_, it): &(ReservationId, &Reservation)| filter.wants(it);
                     match filter.owner {
@@ -264,9 +263,9 @@ impl Engine {
         }
     }
 
-    async fn find_reservation(&self, id: ReservationId) -> Result<Option<Reservation>, Stopped> {
+    async fn find_reservation(&self, id: ReservationId) -> Result<Option<Arc<Reservation>>, Stopped> {
         let partition = self.inner.slots.partition(id.0);
-        self.look_at_partition(partition, move |books| books.reservations.get(id).cloned()).await
+        self.look_at_partition(partition, move |books| books.reservations.shared(id)).await
     }
 
     /// A reservation lives where its first product does: most have no other, and no message leaves the thread.

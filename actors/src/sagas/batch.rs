@@ -11,7 +11,7 @@ use holdfast_domain::{ProductId, ReservationId, Timestamp};
 use holdfast_persistence::Partition;
 
 use super::reservations::Wanted;
-use super::{Due, Entry, Facts, OwnerReply, Request, Sagas, Who};
+use super::{Answers, Due, Entry, Facts, OwnerReply, Request, Sagas, Who};
 use crate::Position;
 use crate::context::Context;
 use crate::outcome::{Outcome, ReservationFacts};
@@ -26,6 +26,16 @@ const RECORD_WEIGHT_MAX: usize = 32 * 1024;
 
 /// What became of one of many.
 pub(crate) type Made = Result<ReservationFacts, saga::Refusal>;
+
+/// What goes into one record.
+#[derive(Default)]
+struct Load {
+    /// See [`weight`].
+    weight: usize,
+    /// The places in the request.
+    indexes: Vec<usize>,
+    events: Vec<(ReservationId, Event)>,
+}
 
 impl Sagas {
     /// Journals that a request with a key has begun. Each of its steps has a key of its own, so a retry goes on where
@@ -52,16 +62,18 @@ impl Sagas {
             None => None,
         };
         let now = self.turns.clock.stamp();
-        let mut made: Vec<Option<Made>> = wanted.iter().map(|it| self.known(it, now)).collect();
-        let mut single: BTreeMap<ProductId, Vec<usize>> = BTreeMap::new();
+        let is_keyed = context.key.is_some();
+        let mut made: Vec<Option<Made>> = wanted.iter().map(|it| self.known(it, is_keyed, now)).collect();
+        let mut single = Vec::with_capacity(wanted.len());
         let mut several = Vec::new();
         for (index, wanted) in wanted.iter().enumerate().filter(|(index, _)| made[*index].is_none()) {
             let product = wanted.items[0].product;
             match wanted.items.iter().all(|item| item.product == product) {
-                true => single.entry(product).or_default().push(index),
+                true => single.push((product, index)),
                 false => several.push(index),
             }
         }
+        single.sort_unstable();
         let mut taken = self.take_single(context, &wanted, &single, now).await;
         for abreast in several.chunks(ABREAST_MAX) {
             let takings = abreast.iter().map(|index| async {
@@ -75,114 +87,116 @@ impl Sagas {
             });
             taken.extend(join_all(takings).await);
         }
-        let mut held = Vec::new();
         for (index, result) in taken {
-            match result {
-                Ok(()) => held.push(index),
-                Err(refusal) => made[index] = Some(Err(refusal)),
-            }
+            made[index] = result.err().map(Err);
         }
-        held.sort_unstable();
-        let position = self.commit_many(context, &wanted, &held, now);
-        for index in held {
-            let id = wanted[index].id;
-            let reservation = self.find_reservation(Who::Admin, id).expect("it was just made");
-            made[index] = Some(Ok(ReservationFacts { id, reservation }));
-        }
+        let position = self.commit_many(context, wanted, &mut made, now).await;
         (made.into_iter().map(|made| made.expect("each was answered")).collect(), position)
     }
 
-    /// What there is no need to ask for.
-    fn known(&self, wanted: &Wanted, now: Timestamp) -> Option<Made> {
+    /// What there is no need to ask for. Without a key all ids are new.
+    fn known(&self, wanted: &Wanted, is_keyed: bool, now: Timestamp) -> Option<Made> {
         if let Err(refusal) = Hold::check_deadline(now.after(wanted.ttl), now) {
             return Some(Err(refusal.into()));
         }
         if let Err(refusal) = wanted.check() {
             return Some(Err(refusal));
         }
+        if !is_keyed {
+            return None;
+        }
         let reservation = self.find_reservation(Who::Admin, wanted.id)?;
         Some(Ok(ReservationFacts { id: wanted.id, reservation }))
     }
 
-    /// Takes the units of reservations of a single product: one message for many of them.
+    /// Takes the units of reservations of a single product each, sorted by it: one turn for many of them.
     async fn take_single(
         &self,
         context: &Context,
         wanted: &[Wanted],
-        single: &BTreeMap<ProductId, Vec<usize>>,
+        single: &[(ProductId, usize)],
         now: Timestamp,
     ) -> Vec<(usize, Result<(), saga::Refusal>)> {
-        let chunks = single.iter().flat_map(|(product, indexes)| {
-            indexes.chunks(COMMANDS_MAX).map(move |indexes| (*product, indexes))
-        });
-        let told = chunks.map(|(product, indexes)| async move {
-            let commands = indexes.iter().map(|index| reserve(&wanted[*index], now)).collect();
-            let answers = self.peers.tell(context, product, commands).await;
-            (product, indexes, answers)
-        });
-        let mut taken = Vec::new();
-        for (product, indexes, answers) in join_all(told).await {
-            for (index, answer) in indexes.iter().zip(answers) {
-                let explained = |refusal| {
-                    let items = wanted[*index].items.iter().enumerate();
-                    let lines: Vec<_> = items.map(|(place, item)| (place, item.line())).collect();
-                    saga::Refusal::Lines(saga::explain(product, &lines, &refusal))
-                };
-                taken.push((*index, answer.map(drop).map_err(explained)));
+        let context = context.without_key();
+        let mut taken = Vec::with_capacity(single.len());
+        let mut elsewhere = Vec::new();
+        let mut commands = Vec::new();
+        let mut since_rest = 0;
+        let of_products = single.chunk_by(|one, next| one.0 == next.0);
+        for of_product in of_products.flat_map(|of_product| of_product.chunks(COMMANDS_MAX)) {
+            let (product, _) = of_product[0];
+            commands.clear();
+            commands.extend(of_product.iter().map(|(_, index)| reserve(&wanted[*index], now)));
+            match self.peers.reserve_here(&context, product, &commands) {
+                Some(answers) => note(&mut taken, wanted, of_product, answers),
+                None => {
+                    let answers = self.peers.tell(&context, product, std::mem::take(&mut commands));
+                    elsewhere.push((of_product, answers));
+                }
             }
+            since_rest += of_product.len();
+            if since_rest >= COMMANDS_MAX {
+                since_rest = 0;
+                // Others have their turns meanwhile: a large batch pauses nobody.
+                tokio::task::yield_now().await;
+            }
+        }
+        for (of_product, answers) in elsewhere {
+            note(&mut taken, wanted, of_product, answers.await);
         }
         taken
     }
 
-    /// Journals the new reservations, as many in a record as fit, and takes them into the books.
-    fn commit_many(
+    /// Journals those that nobody has answered yet, as many in a record as fit, takes them into the books, and answers.
+    async fn commit_many(
         &self,
         context: &Context,
-        wanted: &[Wanted],
-        held: &[usize],
+        wanted: Vec<Wanted>,
+        made: &mut [Option<Made>],
         started_at: Timestamp,
     ) -> Option<Position> {
         let mut newest = None;
-        let mut facts: BTreeMap<Partition, (usize, Vec<(ReservationId, Event)>)> = BTreeMap::new();
-        for index in held {
-            let it = &wanted[*index];
-            let deadline = started_at.after(it.ttl);
-            let event = Event::Reserved {
-                owner: it.owner,
-                items: it.items.clone(),
-                deadline,
-                reference: it.reference.clone(),
-                metadata: it.metadata.clone(),
-            };
+        let mut loads: BTreeMap<Partition, Load> = BTreeMap::new();
+        for (index, it) in wanted.into_iter().enumerate() {
+            if made[index].is_some() {
+                continue;
+            }
             let partition = self.slots.partition(it.id.0);
-            let (heavy, events) = facts.entry(partition).or_default();
-            *heavy += weight(it);
-            events.push((it.id, event));
-            if *heavy > RECORD_WEIGHT_MAX {
-                let (_, events) = facts.remove(&partition).expect("it was just filled");
-                newest = Some(self.commit_reservations(context, partition, events));
+            let load = loads.entry(partition).or_default();
+            load.weight += weight(&it);
+            load.indexes.push(index);
+            let Wanted { id, owner, items, ttl, reference, metadata } = it;
+            let deadline = started_at.after(ttl);
+            load.events.push((id, Event::Reserved { owner, items, deadline, reference, metadata }));
+            if load.weight > RECORD_WEIGHT_MAX {
+                newest = Some(self.commit_load(context, partition, std::mem::take(load), made));
+                // As above; until their record is there, units without an owner are only ours.
+                tokio::task::yield_now().await;
             }
         }
-        for (partition, (_, events)) in facts {
-            newest = Some(self.commit_reservations(context, partition, events));
+        for (partition, load) in loads.into_iter().filter(|(_, load)| !load.indexes.is_empty()) {
+            newest = Some(self.commit_load(context, partition, load, made));
         }
         newest
     }
 
-    fn commit_reservations(
+    fn commit_load(
         &self,
         context: &Context,
         partition: Partition,
-        events: Vec<(ReservationId, Event)>,
+        load: Load,
+        made: &mut [Option<Made>],
     ) -> Position {
+        let Load { indexes, events, .. } = load;
         let now = self.turns.clock.stamp();
         let state = self.turns.partition(partition);
         let mut books = state.books.borrow_mut();
-        for (id, event) in &events {
+        for (index, (id, event)) in indexes.into_iter().zip(&events) {
             state.touch_reservation(&books, *id, event);
             books.apply_reservation(*id, event, now, 0);
-            let deadline = books.reservations.get(*id).and_then(|it| it.hold.next_deadline());
-            self.order_deadlines.set(Due::Reservation(*id), None, deadline);
+            let reservation = books.reservations.shared(*id).expect("it was just made");
+            self.order_deadlines.set(Due::Reservation(*id), None, reservation.hold.next_deadline());
+            made[index] = Some(Ok(ReservationFacts { id: *id, reservation }));
         }
         drop(books);
         let entry = Entry {
@@ -194,6 +208,23 @@ impl Sagas {
             answered: &Ok(Outcome::Done),
         };
         self.push(&mut Request { context: context.without_key(), key: None }, entry)
+    }
+}
+
+/// Notes what a product answered to those of it.
+fn note(
+    taken: &mut Vec<(usize, Result<(), saga::Refusal>)>,
+    wanted: &[Wanted],
+    of_product: &[(ProductId, usize)],
+    answers: Answers,
+) {
+    for ((product, index), answer) in of_product.iter().zip(answers) {
+        let explained = |refusal| {
+            let items = wanted[*index].items.iter().enumerate();
+            let lines: Vec<_> = items.map(|(place, item)| (place, item.line())).collect();
+            saga::Refusal::Lines(saga::explain(*product, &lines, &refusal))
+        };
+        taken.push((*index, answer.map(drop).map_err(explained)));
     }
 }
 

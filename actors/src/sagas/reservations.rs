@@ -142,11 +142,10 @@ impl Sagas {
         reply
     }
 
-    pub(super) fn find_reservation(&self, who: Who, id: ReservationId) -> Option<Reservation> {
+    pub(super) fn find_reservation(&self, who: Who, id: ReservationId) -> Option<Arc<Reservation>> {
         let partition = self.turns.partition(self.slots.partition(id.0));
         let books = partition.books.borrow();
-        let reservation = books.reservations.get(id)?;
-        who.may_see(reservation.owner).then(|| reservation.clone())
+        books.reservations.shared(id).filter(|reservation| who.may_see(reservation.owner))
     }
 
     fn refuse_reservation(
@@ -159,7 +158,7 @@ impl Sagas {
     }
 
     /// It is so already: the same answer again, journaled only for a new key.
-    fn same(&self, request: &mut Request, id: ReservationId, reservation: &Reservation) -> OwnerReply {
+    fn same(&self, request: &mut Request, id: ReservationId, reservation: &Arc<Reservation>) -> OwnerReply {
         let position = request.key.is_some().then(|| {
             let answered = Ok(Outcome::Reservation(ReservationMoment::of(id, reservation)));
             let entry = Entry {
@@ -172,7 +171,7 @@ impl Sagas {
             };
             self.push(request, entry)
         });
-        yes(id, reservation.clone(), position)
+        yes(id, Arc::clone(reservation), position)
     }
 
     /// Journals a fact of a reservation, takes it into the books and lets the timer follow. `now` is the stamp with
@@ -192,7 +191,7 @@ impl Sagas {
         let mut books = state.books.borrow_mut();
         state.touch_reservation(&books, id, &event);
         books.apply_reservation(id, &event, now, mark);
-        let after = books.reservations.get(id).expect("it was just changed").clone();
+        let after = books.reservations.shared(id).expect("it was just changed");
         drop(books);
         let answered = Ok(Outcome::Reservation(ReservationMoment::of(id, &after)));
         let entry = Entry {
@@ -248,7 +247,7 @@ impl Sagas {
     }
 }
 
-fn yes(id: ReservationId, reservation: Reservation, position: Option<Position>) -> OwnerReply {
+fn yes(id: ReservationId, reservation: Arc<Reservation>, position: Option<Position>) -> OwnerReply {
     let outcome = Outcome::Reservation(ReservationMoment::of(id, &reservation));
     OwnerReply::yes(outcome, position, Facts::Reservation(Box::new(ReservationFacts { id, reservation })))
 }

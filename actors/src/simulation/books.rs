@@ -131,7 +131,8 @@ impl Books {
             .flat_map(|order| &order.lines)
             .map(|line| u64::from(line.quantity.get()))
             .sum();
-        let committed = product.variants().iter().map(|variant| u64::from(variant.levels.committed.0)).sum();
+        let committed =
+            product.variants().iter().map(|variant| u64::from(variant.levels.committed.0)).sum::<u64>();
         assert_eq!(asked, committed, "INV-10: units are committed to orders that nobody asked for");
     }
 }

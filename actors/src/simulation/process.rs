@@ -104,7 +104,7 @@ impl Process {
     fn wish(&self, asked: &Asked) -> Option<Wish> {
         match asked.wish.clone() {
             AskedWish::Create { new } => {
-                let skus = new.variants.iter().map(|variant| variant.description.sku.clone()).collect();
+                let skus = new.variants.iter().map(|variant| variant.description.clone()).collect();
                 let skus = self.turns.directory.claim(asked.product, skus).ok()?;
                 Some(Wish::Create { new, skus })
             }
@@ -160,7 +160,7 @@ impl Process {
         assert_eq!(shown, real, "the card shows what there is");
         assert_eq!(card.info().version, product.version());
         let described: Vec<_> = product.variants().iter().map(|it| Arc::clone(&it.description)).collect();
-        assert_eq!(card.info().variants, described);
+        assert_eq!(*card.info().variants, *described);
         for (no, variant) in product.live_variants() {
             assert_eq!(card.info().find(&variant.description.sku), Some(no));
             if let Some((levels, _)) = card.sold_out(no, Units(1)) {

@@ -73,7 +73,7 @@ fn turn_after_the_journal_was_closed_is_answered_with_stopped() {
     let turns = turn_context(queue, &head, recovered.next_epoch(), &ManualClock::new(START));
     let mut live = Live::new(LAMP, holdfast_persistence::Partition(0));
     let new = thing("lamp", 5);
-    let skus = vec![new.variants[0].description.sku.clone()];
+    let skus = vec![new.variants[0].description.clone()];
     let skus = turns.directory.claim(LAMP, skus).expect("the sku is free");
     let pending = live.turn(&turns, Wish::Create { new, skus }, &Context::system(), None);
     let mut opened = Box::pin(pending.open());

@@ -247,7 +247,7 @@ fn hundred_thousand_reservations_that_are_due_at_once_end_together() {
         };
         let fill = async |shop: &Shop, batches: u32| {
             for _ in 0..batches {
-                let wanted = (0..batch).map(one).collect();
+                let wanted: Vec<_> = (0..batch).map(one).collect();
                 let answers = shop.engine.reserve_batch(&context(), BUYER, wanted).await;
                 assert!(answers.expect("they are tried").value.iter().all(Result::is_ok));
             }

@@ -1,6 +1,6 @@
 //! Many buyers, few units: never one too many, and never one too few.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::join_all;
 use holdfast_actors::domain::Units;
@@ -75,6 +75,41 @@ fn buyers_on_several_threads_share_several_products() {
         assert_eq!(sold.iter().sum::<usize>(), 200, "320 wanted 200 units of ten products");
         let state = shop.close().await;
         assert!(products.iter().all(|id| state[id].variants()[0].levels.committed == Units(20)));
+    });
+}
+
+#[test]
+fn many_purchases_at_once_are_decided_one_by_one() {
+    run(async {
+        let shop = Shop::open();
+        let (lamp, desk) = (shop.make("lamp", 300).await, shop.make("desk", 5).await);
+        // More for one product than one message carries.
+        let wanted = |number: u32| if number.is_multiple_of(70) { desk } else { lamp };
+        let offer = |number| shop.engine.offer(wanted(number), None, quantity(1)).expect("it is for sale");
+        let purchases = (0..700).map(|number| (context(), offer(number))).collect();
+        let (mut orders, mut places) = (BTreeSet::new(), BTreeSet::new());
+        let mut left = BTreeMap::from([(lamp, 300), (desk, 5)]);
+        for (number, answer) in (0..).zip(shop.engine.buy_many(purchases).await) {
+            let left = left.get_mut(&wanted(number)).expect("one of the two");
+            if *left == 0 {
+                assert_eq!(failure_lines(answer.expect_err("nothing is left")), [short(1, 0)]);
+                continue;
+            }
+            *left -= 1;
+            let answer = answer.expect("something is left");
+            assert_eq!(answer.value.available, Units(*left), "the answers are in the order of the request");
+            assert!(orders.insert(answer.value.order), "an order is given once");
+            let position = answer.position.expect("a sale leaves a record");
+            assert!(places.insert((position.partition.0, position.sequence)), "each has a record of its own");
+        }
+        assert_eq!(orders.len(), 305);
+        let state = shop.close().await;
+        assert!([lamp, desk].iter().all(|id| state[id].variants()[0].levels.available == Units(0)));
+        assert!(
+            orders
+                .iter()
+                .all(|order| { [lamp, desk].iter().any(|id| state[id].commitment(*order).is_some()) })
+        );
     });
 }
 

@@ -27,11 +27,34 @@ pub struct Core {
     pub updated_at: Timestamp,
 }
 
+/// Those who have units of a product: the other half of it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Claims {
+    reservations: BTreeMap<ReservationId, Reservation>,
+    orders: BTreeMap<OrderId, Commitment>,
+    units_by_buyer: BTreeMap<Buyer, u64>,
+}
+
+impl Claims {
+    /// Whether nobody has any.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.reservations.is_empty() && self.orders.is_empty() && self.units_by_buyer.is_empty()
+    }
+}
+
 impl Product {
     /// The product of that core, before anybody has units of it.
     #[must_use]
     pub fn restored(core: Core) -> Self {
+        Self::of_halves(core, Claims::default())
+    }
+
+    /// The product of both halves; see [`Product::into_halves`].
+    #[must_use]
+    pub fn of_halves(core: Core, claims: Claims) -> Self {
         let Core { description, is_simple, variants, version, created_at, updated_at } = core;
+        let Claims { reservations, orders, units_by_buyer } = claims;
         Self {
             description,
             is_simple,
@@ -39,10 +62,19 @@ impl Product {
             version,
             created_at,
             updated_at,
-            reservations: BTreeMap::new(),
-            orders: BTreeMap::new(),
-            units_by_buyer: BTreeMap::new(),
+            reservations,
+            orders,
+            units_by_buyer,
         }
+    }
+
+    /// What it is, and who has units of it.
+    #[must_use]
+    pub fn into_halves(self) -> (Core, Claims) {
+        let Self { description, is_simple, variants, version, created_at, updated_at, .. } = self;
+        let Self { reservations, orders, units_by_buyer, .. } = self;
+        let core = Core { description, is_simple, variants, version, created_at, updated_at };
+        (core, Claims { reservations, orders, units_by_buyer })
     }
 
     /// Puts back units that are held; the figures of the core count them already.

@@ -113,7 +113,7 @@ pub async fn create(
 ) -> Result<HttpResponse, Problem> {
     let context = context::of_write(&request, &Caller::Admin(admin.0), &body.0)?;
     let asked = &body.reservations;
-    let new = asked.iter().map(NewReservationBody::to_actors).collect();
+    let new = asked.iter().map(NewReservationBody::to_actors);
     let batch = match engine.reserve_batch(&context, context.actor.owner(), new).await {
         Ok(made) => made,
         Err(failure) => return Ok(answer::refused(failure, &engine, None)),
@@ -134,7 +134,7 @@ impl Serialize for Results<'_> {
         let all = self.made.iter().zip(self.asked).enumerate();
         serializer.collect_seq(all.map(|(index, (made, asked))| match made {
             Ok(facts) => {
-                let reservation = view::Reservation::of(facts, self.engine);
+                let reservation = view::Reservation::as_asked(facts, &asked.lines);
                 One::Made { index, status: StatusCode::CREATED.as_u16(), reservation }
             }
             Err(failure) => {

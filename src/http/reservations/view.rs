@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::StatusWord;
+use crate::http::lines::Line as Asked;
 use crate::http::values::{self, Id, Sku};
 use crate::http::view::{self, Moment};
 
@@ -35,13 +36,28 @@ pub(super) struct Reservation<'a> {
 /// Its lines.
 struct Lines<'a> {
     items: &'a [Item],
-    engine: &'a Engine,
+    skus: Skus<'a>,
 }
 
-/// One of them; without a sku where the product is gone.
-struct Line {
-    item: Item,
-    info: Option<Arc<Info>>,
+/// Where the skus of its lines are.
+enum Skus<'a> {
+    /// With the engine; of a product that is gone there is none.
+    Known(&'a Engine),
+    /// In the request that made it: they were found there a moment ago, and looking a thousand of them up again costs as
+    /// much as holding them.
+    Asked(&'a [Asked]),
+}
+
+/// One of them.
+struct Line<'a> {
+    item: &'a Item,
+    sku: Sold<'a>,
+}
+
+/// What is sold under which sku.
+enum Sold<'a> {
+    Known(Option<Arc<Info>>),
+    Asked(&'a str),
 }
 
 /// What [`Line`] writes.
@@ -57,11 +73,20 @@ struct LineShape {
 impl<'a> Reservation<'a> {
     /// The view of a reservation; `engine` knows the skus.
     pub(super) fn of(facts: &'a ReservationFacts, engine: &'a Engine) -> Self {
+        Self::with(facts, Skus::Known(engine))
+    }
+
+    /// The same in the answer to the request that made it, with these lines.
+    pub(super) fn as_asked(facts: &'a ReservationFacts, lines: &'a [Asked]) -> Self {
+        Self::with(facts, Skus::Asked(lines))
+    }
+
+    fn with(facts: &'a ReservationFacts, skus: Skus<'a>) -> Self {
         let reservation = &facts.reservation;
         Self {
             id: reservation_id(facts.id),
             status: reservation.hold.state.into(),
-            lines: Lines { items: &reservation.items, engine },
+            lines: Lines { items: &reservation.items, skus },
             reference: reservation.reference.as_deref(),
             metadata: reservation.metadata.as_deref().map(view::own_object),
             created_at: Moment(reservation.hold.created_at),
@@ -75,16 +100,32 @@ impl<'a> Reservation<'a> {
 
 impl Serialize for Lines<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let line = |item: &Item| Line { item: *item, info: self.engine.info(item.product) };
-        serializer.collect_seq(self.items.iter().map(line))
+        match self.skus {
+            Skus::Known(engine) => {
+                let sold = |item: &Item| Sold::Known(engine.info(item.product));
+                serializer.collect_seq(self.items.iter().map(|item| Line { item, sku: sold(item) }))
+            }
+            Skus::Asked(lines) => {
+                let each = self.items.iter().zip(lines);
+                serializer.collect_seq(
+                    each.map(|(item, asked)| Line { item, sku: Sold::Asked(asked.sku.as_str()) }),
+                )
+            }
+        }
     }
 }
 
-impl Serialize for Line {
+impl Serialize for Line<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let variant = self.info.as_ref().and_then(|info| info.variants.get(self.item.variant.index()));
+        let sku = match &self.sku {
+            Sold::Known(info) => {
+                let variant = info.as_ref().and_then(|info| info.variants.get(self.item.variant.index()));
+                variant.map(|variant| variant.sku.as_str())
+            }
+            Sold::Asked(sku) => Some(*sku),
+        };
         let mut line = serializer.serialize_struct("Line", 3)?;
-        line.serialize_field("sku", &variant.map(|variant| variant.sku.as_str()))?;
+        line.serialize_field("sku", &sku)?;
         line.serialize_field("product_id", &view::product_id(self.item.product))?;
         line.serialize_field("quantity", &self.item.quantity.get())?;
         line.end()

@@ -232,7 +232,7 @@ fn of_very_many_checkpoints_verify_tries_some_and_the_newest() {
     fill(&mut disk.journal());
     let proof = Proof { checkpoints: Some(&checkpoints), ..Proof::default() };
     let proven = || verify(&disk.journal(), &proof, |_| Ok(())).expect("it is sound").checkpoints;
-    assert_eq!(proven(), []);
+    assert!(proven().is_empty());
     for _ in 0..8 {
         checkpoint(&checkpoints, &disk.journal(), 6);
     }

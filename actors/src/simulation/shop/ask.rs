@@ -316,7 +316,7 @@ impl Door {
                 (product, Wish::Edit { version: None, edit: Box::new(move |_| (*description).clone()) })
             }
             AskWish::Create(product, new) => {
-                let skus = new.variants.iter().map(|variant| variant.description.sku.clone()).collect();
+                let skus = new.variants.iter().map(|variant| variant.description.clone()).collect();
                 let Ok(skus) = self.directory().claim(product, skus) else { return Said::Nothing };
                 (product, Wish::Create { new, skus })
             }

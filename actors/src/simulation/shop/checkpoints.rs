@@ -4,7 +4,7 @@
 //! A file is held against what was in memory when it began, key by key: that finds the fact which somebody forgot to tell of.
 //! After a crash the newest chain with what follows it is held against the whole journal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast_domain::Timestamp;
 use holdfast_domain::hold::State;
@@ -144,10 +144,14 @@ impl Chain {
     /// What the newest chain says.
     fn entries(&self) -> Entries {
         let chain = self.files.newest().expect("the files are sound").expect("there is one");
-        let mut entries = Entries::new();
-        let mut take = |_: Partition, key: &[u8], value: &[u8]| {
+        let (mut entries, mut seen) = (Entries::new(), BTreeSet::new());
+        let mut take = |partition: Partition, key: &[u8], value: &[u8]| {
             let key = Key::from_bytes(key).expect("only keys were packed");
-            assert!(entries.insert(key, value.into()).is_none(), "{key:?} comes twice");
+            assert!(seen.insert((partition, key)), "{key:?} comes twice in {partition:?}");
+            let twin = entries.insert(key, value.into());
+            // Products of two partitions may be described in the same words; each partition has an entry for that.
+            let is_named = matches!(key, Key::Description(_) | Key::Variant(_));
+            assert!(twin.is_none_or(|twin| is_named && *twin == *value), "{key:?} is two things");
             Ok(())
         };
         chain.load(&|_| true, &mut take).expect("the files are sound");
@@ -183,7 +187,7 @@ impl UnderWay {
 
 impl Things for Shelf<'_> {
     fn look_at(&self, id: holdfast_domain::ProductId, look: &mut dyn FnMut(Option<&Live>)) {
-        look(self.process.products.get(&id));
+        look(self.process.products.borrow().get(&id));
     }
 
     fn look_at_office(&self, look: &mut dyn FnMut(Office<'_>)) {
@@ -203,7 +207,7 @@ impl Things for Shelf<'_> {
 /// What is in memory.
 fn entries_of(process: &Process) -> Entries {
     let mut packer = Packer::into(Entries::new());
-    for live in process.products.values() {
+    for live in process.products.borrow().values() {
         let Some(product) = &live.product else { continue };
         let holds = product.reservations().keys().map(|id| Key::Hold(live.id, *id));
         let commitments = product.commitments().keys().map(|id| Key::Commitment(live.id, *id));

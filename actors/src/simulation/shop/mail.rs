@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
-use holdfast_domain::product::Command;
+use holdfast_domain::product::{Command, invariant};
 use holdfast_domain::{CartId, Owner, ProductId};
 use tokio::sync::oneshot;
 
@@ -15,7 +15,9 @@ use crate::pending::Pending;
 use crate::sagas::merge::Guest;
 use crate::sagas::{Answers, Coming, Peers};
 use crate::slots::Slots;
-use crate::turn::{Reply, Wish};
+use crate::turn::{Reply, TurnContext, Wish};
+
+use super::process::Products;
 
 /// Who sends.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -66,6 +68,8 @@ pub(super) struct MailPeers {
     pub(super) shard: usize,
     pub(super) slots: Slots,
     pub(super) mail: Rc<RefCell<Mail>>,
+    pub(super) products: Products,
+    pub(super) turns: Rc<TurnContext>,
 }
 
 impl Slot {
@@ -112,6 +116,17 @@ impl Peers for MailPeers {
         let letter = Letter::Told { context: context.without_key(), commands, reply };
         self.mail.borrow_mut().send(product, Sender::Shard(self.shard), letter);
         Box::pin(async { answer.await.expect("what was sent arrives, or the process is gone") })
+    }
+
+    fn reserve_here(&self, context: &Context, product: ProductId, commands: &[Command]) -> Option<Answers> {
+        if self.slots.shard(self.slots.partition(product.0)) != self.shard {
+            return None;
+        }
+        let mut products = self.products.borrow_mut();
+        let live = products.get_mut(&product)?;
+        let answers = live.turn_of_saga(&self.turns, commands, context);
+        assert_eq!(live.product.as_ref().map_or(Ok(()), invariant::check), Ok(()));
+        Some(answers)
     }
 
     fn absorb(&self, customer: Owner, guest: Guest) -> Coming<CartId> {

@@ -20,12 +20,11 @@ use crate::directory::Directory;
 use crate::image::Key;
 use crate::keys::Keys;
 use crate::mails::{self, MAILS_PARTITION};
-use crate::outcome::Outcome;
 use crate::prices::PriceBook;
 use crate::recovery::{Changed, Recovered, Startup};
 use crate::sagas::{Ids, Sagas};
 use crate::slots::Slots;
-use crate::turn::{COMMANDS_MAX, Live, PartitionState, TurnContext, Wish};
+use crate::turn::{COMMANDS_MAX, Live, PartitionState, TurnContext};
 
 use super::bank::Bank;
 use super::mail::{Absorb, Arrival, Letter, Mail, MailPeers, Slot};
@@ -53,10 +52,13 @@ pub(super) struct Door {
     pub(super) nursery: Nursery,
 }
 
+/// All products, wherever they are: sagas of a shard give its own a turn without a message.
+pub(super) type Products = Rc<RefCell<BTreeMap<ProductId, Live>>>;
+
 pub(super) struct Process {
     pub(super) door: Rc<Door>,
     pub(super) tasks: Tasks,
-    pub(super) products: BTreeMap<ProductId, Live>,
+    pub(super) products: Products,
     pub(super) prices: PriceBook,
     timers: Vec<Timers>,
 }
@@ -100,15 +102,18 @@ impl Process {
             changed[usize::from(MAILS_PARTITION.0)].insert(Key::Mails);
         }
         let products = found.into_iter().map(|live| (live.id, listed(live, &directory))).collect();
+        let products = Rc::new(RefCell::new(products));
         let (tasks, mail) = (Tasks::default(), Rc::new(RefCell::new(Mail::default())));
         let sagas = |shard: usize| {
             let is_own = |partition| slots.shard(partition) == shard;
             let partitions = states(&partitions, &mut books, &changed, is_own);
             let turns = turn_context(around, last, epoch, queue.clone(), &directory, partitions);
-            let peers = Box::new(MailPeers { shard, slots, mail: Rc::clone(&mail) });
+            let turns = Rc::new(turns);
+            let (mail, products) = (Rc::clone(&mail), Rc::clone(&products));
+            let peers = Box::new(MailPeers { shard, slots, mail, products, turns: Rc::clone(&turns) });
             let gateway = Arc::clone(&around.bank);
             let (keys, ids) = (Arc::clone(&keys), Arc::clone(&around.ids));
-            Rc::new(Sagas::new(Rc::new(turns), peers, gateway, keys, ids, slots))
+            Rc::new(Sagas::new(turns, peers, gateway, keys, ids, slots))
         };
         let shards: Vec<_> = (0..usize::from(around.shards)).map(sagas).collect();
         let timers = shards.iter().map(|_| Timers::default()).collect();
@@ -126,11 +131,10 @@ impl Process {
         for (shard, sagas) in door.shards.iter().enumerate() {
             let is_here = |id: u128| slots.shard(slots.partition(id)) == shard;
             for (product, commands) in tell.extract_if(.., |product, _| is_here(product.0)) {
-                let live = self.products.get_mut(&product).expect("recovery speaks of what exists");
+                let mut products = self.products.borrow_mut();
+                let live = products.get_mut(&product).expect("recovery speaks of what exists");
                 for commands in commands.chunks(COMMANDS_MAX) {
-                    let wish = Wish::Each(commands.to_vec());
-                    let reply = live.turn(&sagas.turns, wish, &Context::system(), None).into_saga();
-                    let Ok(Outcome::Each(answers)) = reply.answered else { unreachable!("each is answered") };
+                    let answers = live.turn_of_saga(&sagas.turns, commands, &Context::system());
                     let refused = answers.into_iter().find_map(Result::err);
                     assert!(refused.is_none(), "INV-10: what owners claim is there: {refused:?}");
                 }
@@ -165,11 +169,11 @@ impl Process {
         let slots = self.door.slots;
         let partition = slots.partition(product.0);
         let turns = &self.door.shards[slots.shard(partition)].turns;
-        let live = self.products.entry(product).or_insert_with(|| Live::new(product, partition));
+        let mut products = self.products.borrow_mut();
+        let live = products.entry(product).or_insert_with(|| Live::new(product, partition));
         match letter {
             Letter::Told { context, commands, reply } => {
-                let said = live.turn(turns, Wish::Each(commands), &context, None).into_saga();
-                let Ok(Outcome::Each(answers)) = said.answered else { unreachable!("each is answered") };
+                let answers = live.turn_of_saga(turns, &commands, &context);
                 reply.send(answers).expect("a saga waits for its answer");
             }
             Letter::Asked { context, wish, key, reply } => {
@@ -182,7 +186,7 @@ impl Process {
             Some(product) => assert_eq!(invariant::check(product), Ok(())),
             // The actor of what does not exist leaves, and nothing of it stays.
             None => {
-                self.products.remove(&product);
+                products.remove(&product);
                 turns.directory.leave(product);
             }
         }
@@ -245,14 +249,14 @@ impl Process {
         &self.door.shards[self.door.slots.shard(partition)].turns
     }
 
-    pub(super) fn product(&self, id: ProductId) -> Option<&Product> {
-        self.products.get(&id)?.product.as_ref()
+    pub(super) fn product(&self, id: ProductId) -> Option<Product> {
+        self.products.borrow().get(&id)?.product.clone()
     }
 
     /// All products, by id.
     pub(super) fn state(&self) -> BTreeMap<ProductId, Product> {
-        let products = self.products.values();
-        products.filter_map(|live| live.product.clone().map(|product| (live.id, product))).collect()
+        let products = self.products.borrow();
+        products.values().filter_map(|live| live.product.clone().map(|product| (live.id, product))).collect()
     }
 }
 

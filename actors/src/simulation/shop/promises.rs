@@ -326,7 +326,7 @@ fn check_reservation_kept(facts: &ReservationFacts, found: Option<&Reservation>,
     };
     assert!(found.version >= told.version, "INV-8: {id:?} was acknowledged as {told:?}");
     if found.version == told.version {
-        assert_eq!(found, told, "INV-8: {id:?} was acknowledged");
+        assert_eq!(found, &**told, "INV-8: {id:?} was acknowledged");
     }
 }
 

@@ -162,7 +162,7 @@ impl Muse<'_> {
     }
 
     fn create(&mut self) -> AskWish {
-        if self.process.products.len() >= PRODUCTS_MAX {
+        if self.process.products.borrow().len() >= PRODUCTS_MAX {
             return self.delete();
         }
         AskWish::Create(self.product, any_product(self.rng, self.product))
@@ -243,7 +243,7 @@ impl Muse<'_> {
     }
 
     fn item(&mut self) -> Option<Item> {
-        let products: Vec<_> = self.process.products.keys().copied().collect();
+        let products: Vec<_> = self.process.products.borrow().keys().copied().collect();
         let is_hot = self.rng.percent(self.mood.hot_percent);
         let product = if is_hot { *products.first()? } else { *self.rng.pick(&products)? };
         let count = self.process.product(product)?.variants().len();
