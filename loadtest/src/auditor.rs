@@ -294,7 +294,8 @@ impl Books {
     }
 }
 
-fn check_balance(figures: &Figures, when: &str, findings: &mut Findings) {
+/// Checks that `figures` add up and none is negative.
+pub(crate) fn check_balance(figures: &Figures, when: &str, findings: &mut Findings) {
     let Figures { on_hand, available, reserved, committed } = *figures;
     let is_balanced = on_hand == available + reserved + committed
         && [on_hand, available, reserved, committed].iter().all(|units| *units >= 0);

@@ -19,8 +19,12 @@ const SOURCE_DEPTH_MAX: usize = 16;
 ///
 /// When it has to be built and the build fails.
 pub(crate) fn find_or_build() -> anyhow::Result<PathBuf> {
+    find_or_make(Path::new("holdfast"), &["--package", "holdfast", "--bin", "holdfast"])
+}
+
+fn find_or_make(name: &Path, what: &[&str]) -> anyhow::Result<PathBuf> {
     let target = target_folder()?;
-    let binary = target.join("release").join("holdfast");
+    let binary = target.join("release").join(name);
     let root = workspace_root();
     let built_at = modified(&binary);
     let changed_at = SOURCES.iter().filter_map(|source| newest(&root.join(source), SOURCE_DEPTH_MAX)).max();
@@ -30,9 +34,20 @@ pub(crate) fn find_or_build() -> anyhow::Result<PathBuf> {
         (None, _) => "is not there",
     };
     eprintln!("{} {why}: cargo build --release", binary.display());
-    build(&root, &target)?;
+    build(&root, &target, what)?;
     ensure!(binary.is_file(), "cargo built no {}", binary.display());
     Ok(binary)
+}
+
+/// The path of an up-to-date example of the actors, beside the server.
+///
+/// # Errors
+///
+/// When it has to be built and the build fails.
+pub(crate) fn find_or_build_example(name: &str) -> anyhow::Result<PathBuf> {
+    // As part of the workspace: chosen alone, its dependencies have other features, and all of them would be built again.
+    let arguments = ["--workspace", "--example", name];
+    find_or_make(&Path::new("examples").join(name), &arguments)
 }
 
 /// The folder that holds `release/`: two above this program.
@@ -46,10 +61,12 @@ fn workspace_root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("/")).to_owned()
 }
 
-fn build(root: &Path, target: &Path) -> anyhow::Result<()> {
+fn build(root: &Path, target: &Path, what: &[&str]) -> anyhow::Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
-        .args(["build", "--release", "--package", "holdfast", "--bin", "holdfast", "--target-dir"])
+        .args(["build", "--release"])
+        .args(what)
+        .arg("--target-dir")
         .arg(target)
         .current_dir(root)
         .status()

@@ -1,14 +1,17 @@
 //! Command line: what may be asked of the load test, and who answers it.
 
 use std::cell::OnceCell;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use anyhow::{Context, bail, ensure};
-use clap::{ArgGroup, Parser, Subcommand};
+use anyhow::{Context, ensure};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgGroup, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use serde::Serialize;
 
 use crate::checkout::{self, CheckoutPlan};
+use crate::contenders::contest;
 use crate::crash::{self, CrashPlan};
 use crate::floor::{self, FloorPlan};
 use crate::last_unit::{self, LastUnitPlan};
@@ -17,7 +20,7 @@ use crate::sale::{self, SalePlan, Target};
 use crate::server::{self, ServerPlan};
 use crate::storm::{self, StormPlan};
 use crate::victim::Process;
-use crate::{binary, floor_server, guard, report};
+use crate::{budget, compare, contenders, floor_server, memory, page, place, report, scenarios};
 
 const CONNECTIONS: [usize; 2] = [64, 256];
 const CONNECTIONS_MAX: usize = 10_000;
@@ -31,12 +34,24 @@ const PRODUCTS_MAX: usize = 1_000_000;
 const RESERVATIONS_MAX: usize = 10_000_000;
 const GENERATOR_THREADS_MAX: usize = 64;
 
+/// Scenarios that are flags, by the names under which they can be called as well.
+const FLAGS_BY_NAME: [(&str, Option<&str>); 6] = [
+    ("sale", None),
+    ("crash", Some("--crash")),
+    ("checkout", Some("--checkout")),
+    ("last-unit", Some("--last-unit")),
+    ("storm", Some("--expiry-storm")),
+    ("floor", Some("--floor")),
+];
+const SCENARIOS_BY_NAME: &str = "`loadtest sale`, `crash`, `checkout`, `last-unit`, `storm` and `floor` are the same \
+    as no flag, --crash, --checkout, --last-unit, --expiry-storm and --floor.";
+
 /// A flash sale against Holdfast over HTTP, measured and audited.
 ///
 /// Without arguments: starts the release server on a fresh folder and sells 10 000 units to 30 000 buyers, at 64
 /// and at 256 connections. Exits 1 when an invariant breaks.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, after_help = SCENARIOS_BY_NAME)]
 #[command(group(ArgGroup::new("scenario").args(["crash", "floor", "checkout", "last_unit", "expiry_storm"])))]
 // An option asks for a group and not for one flag: what a flag conflicts with would cancel the demand for it.
 #[command(group(ArgGroup::new("comparing").args(["floor"])))]
@@ -149,12 +164,28 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// The whole performance budget: must, aim and measured
+    Budget(budget::Request),
+    #[command(flatten)]
+    Measured(scenarios::Scenario),
     /// The bare endpoint of --floor, in a process of its own
     #[command(hide = true)]
     FloorServer,
+    /// Floor, Holdfast, PostgreSQL and Redis side by side: the same purchases, the same HTTP, in turn; books audited
+    Contenders(contest::Options),
+    /// The front of a contender, in a process of its own
+    #[command(hide = true)]
+    ContenderServer,
+    /// Touch so many bytes of memory and end, in a process of its own
+    #[command(hide = true)]
+    WarmMemory { bytes: u64 },
     /// Drive the bare endpoint alone, to see how fast the generator is
     #[command(hide = true)]
     FloorOnly,
+    /// Compare two results figure by figure, or the rivals of one side by side
+    Compare(compare::Request),
+    /// Make a page of results that were kept
+    Page(page::Request),
 }
 
 /// What `--json` writes.
@@ -173,7 +204,7 @@ struct Document<'a, Plan, Report> {
 ///
 /// When the checks could not be made at all.
 pub(crate) fn run() -> anyhow::Result<bool> {
-    let cli = Cli::parse();
+    let cli = parse(std::env::args_os()).unwrap_or_else(|error| error.exit());
     ensure!(
         cli.connections.iter().all(|connections| (1..=CONNECTIONS_MAX).contains(connections)),
         "--connections takes 1 to {CONNECTIONS_MAX}"
@@ -182,8 +213,15 @@ pub(crate) fn run() -> anyhow::Result<bool> {
         cli.generator_threads.is_none_or(|threads| (1..=GENERATOR_THREADS_MAX).contains(&threads)),
         "--generator-threads takes 1 to {GENERATOR_THREADS_MAX}"
     );
-    match cli.command {
+    match &cli.command {
+        Some(Command::Compare(request)) => compare::run(request),
+        Some(Command::Page(request)) => page::run(request).map(|()| true),
+        Some(Command::Budget(request)) => budget::run(request),
+        Some(Command::Measured(scenario)) => scenarios::run(scenario),
         Some(Command::FloorServer) => floor_server::serve_standard_input().map(|()| true),
+        Some(Command::Contenders(options)) => contest::run(options),
+        Some(Command::ContenderServer) => contenders::serve_standard_input().map(|()| true),
+        Some(Command::WarmMemory { bytes }) => memory::touch(*bytes).map(|()| true),
         Some(Command::FloorOnly) => floor::drive_floor_only(&cli.floor_plan()?).map(|()| true),
         None if cli.crash => cli.crash(),
         None if cli.floor => cli.floor(),
@@ -192,6 +230,27 @@ pub(crate) fn run() -> anyhow::Result<bool> {
         None if cli.expiry_storm => cli.expiry_storm(),
         None => cli.sale(),
     }
+}
+
+/// Reads the arguments, a scenario's name among them taken for its flag.
+fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let mut arguments: Vec<OsString> = arguments.into_iter().collect();
+    let named = arguments.get(1).and_then(|name| FLAGS_BY_NAME.iter().find(|(known, _)| name == known));
+    if let Some((_, flag)) = named {
+        arguments.splice(1..2, flag.map(OsString::from));
+    }
+    let matches = Cli::command().try_get_matches_from(arguments)?;
+    let cli = Cli::from_arg_matches(&matches)?;
+    if matches!(cli.command, Some(Command::Measured(_))) && has_options(&matches) {
+        let why = "the options of a scenario stand behind its name";
+        return Err(Cli::command().error(ErrorKind::ArgumentConflict, why));
+    }
+    Ok(cli)
+}
+
+/// Whether something was said before the subcommand: it would have no effect, and nobody would notice.
+fn has_options(matches: &ArgMatches) -> bool {
+    matches.ids().any(|id| matches.value_source(id.as_str()) == Some(ValueSource::CommandLine))
 }
 
 impl Cli {
@@ -225,7 +284,7 @@ impl Cli {
         let server_plan = self.server_plan()?;
         let crash_report = crash::run(&plan, &server_plan)?;
         let is_passed = crash_report.findings.is_clean();
-        keeping(&server_plan, self.finish("crash", &plan, &crash_report, is_passed))
+        place::keeping(&server_plan, self.finish("crash", &plan, &crash_report, is_passed))
     }
 
     fn checkout(&self) -> anyhow::Result<bool> {
@@ -248,7 +307,7 @@ impl Cli {
         let server_plan = self.server_plan()?;
         let mut victim = Process::start(&server_plan, &mut Chance::new(plan.seed))?;
         let target = victim.target();
-        keeping(&server_plan, finish(&checkout::run(&plan, &target, Some(&mut victim))?))
+        place::keeping(&server_plan, finish(&checkout::run(&plan, &target, Some(&mut victim))?))
     }
 
     fn last_unit(&self) -> anyhow::Result<bool> {
@@ -284,9 +343,9 @@ impl Cli {
     }
 
     fn floor(&self) -> anyhow::Result<bool> {
-        let plan = self.floor_plan()?;
+        let mut plan = self.floor_plan()?;
         let server = self.server_plan()?.start(0)?;
-        let rows = floor::run(&plan, &server)?;
+        let rows = floor::run(&mut plan, &server)?;
         let is_passed = !self.enforce || rows.iter().all(floor::RowReport::is_met);
         self.finish("floor", &plan, &rows, is_passed)
     }
@@ -298,6 +357,7 @@ impl Cli {
             spread_products: if self.short { 1_000 } else { 10_000 },
             // With one, a floor this fast leaves a tenth of two cores idle: it would look lower than it is.
             generator_threads: self.generator_threads.unwrap_or(2),
+            touched_bytes: 0,
         };
         ensure!((1..=1_000).contains(&plan.rounds), "--rounds takes 1 to 1000");
         ensure!((0.1..=60.0).contains(&plan.seconds), "--seconds takes 0.1 to 60");
@@ -325,57 +385,23 @@ impl Cli {
         }
         let server_plan = self.server_plan()?;
         let server = server_plan.start(0)?;
-        keeping(&server_plan, scenario(&server::target(&server)))
+        place::keeping(&server_plan, scenario(&server::target(&server)))
     }
 
     fn server_plan(&self) -> anyhow::Result<ServerPlan> {
-        let mut environment = Vec::with_capacity(self.server_env.len());
-        for setting in &self.server_env {
-            let (name, value) = setting.split_once('=').context("--server-env takes NAME=VALUE")?;
-            environment.push((name.to_owned(), value.to_owned()));
-        }
-        let binary = match &self.server_binary {
-            Some(binary) => binary.canonicalize().with_context(|| format!("find {}", binary.display()))?,
-            None => binary::find_or_build()?,
-        };
-        let plan = ServerPlan::prepare(binary, self.data_parent.as_deref(), environment)?;
+        let (program, parent) = (self.server_binary.as_deref(), self.data_parent.as_deref());
+        let plan = place::prepare(program, parent, &self.server_env)?;
         let rate_limits = *self.rate_limits.get_or_init(|| plan.rate_limits());
         println!("rate limits of the server: {rate_limits}");
         Ok(plan)
     }
 
     fn running(&self, url: &str) -> anyhow::Result<Target> {
-        let (address, host) = resolve(url, self.i_own_this_server)?;
+        let (address, host) = place::resolve(url, self.i_own_this_server)?;
         let email = self.email.clone().context("--url needs --email")?;
         let password = self.password.clone().context("--url needs --password")?;
         Ok(Target { address, host, email, password, process: None })
     }
-}
-
-/// Keeps the server's folder for somebody to look into, when a check failed.
-fn keeping(server_plan: &ServerPlan, is_passed: anyhow::Result<bool>) -> anyhow::Result<bool> {
-    if matches!(is_passed, Ok(false)) {
-        guard::keep(server_plan.folder());
-        eprintln!("the server's folder and log are kept in {}", server_plan.folder().display());
-    }
-    is_passed
-}
-
-/// The address and the `Host` of `url`; refuses one on another machine unless `is_owned`.
-fn resolve(url: &str, is_owned: bool) -> anyhow::Result<(SocketAddr, String)> {
-    let Some(rest) = url.strip_prefix("http://") else { bail!("{url}: only http:// is spoken here") };
-    let host = rest.trim_end_matches('/');
-    ensure!(!host.is_empty() && !host.contains(['/', '?', '#', '@']), "{url}: give http://HOST:PORT");
-    let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-    let with_port = if has_port { host.to_owned() } else { format!("{host}:80") };
-    let addresses: Vec<SocketAddr> =
-        with_port.to_socket_addrs().with_context(|| format!("resolve {host}"))?.collect();
-    let address = *addresses.first().with_context(|| format!("{host} has no address"))?;
-    ensure!(
-        is_owned || addresses.iter().all(|address| address.ip().is_loopback()),
-        "{host} is not this machine; a load test on somebody else's server is an attack (--i-own-this-server)"
-    );
-    Ok((address, host.to_owned()))
 }
 
 #[cfg(test)]
@@ -384,7 +410,6 @@ mod tests {
 
     #[test]
     fn command_line_is_consistent() {
-        use clap::CommandFactory;
         Cli::command().debug_assert();
     }
 
@@ -404,6 +429,11 @@ mod tests {
             "loadtest --checkout --reservations 3",
             "loadtest --crash --customers 3",
             "loadtest --checkout --enforce",
+            "loadtest compare",
+            "loadtest compare a.json --fail-below 5",
+            "loadtest compare a.json --json",
+            "loadtest compare a.json b.json --fail-below much",
+            "loadtest page a.json",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
         }
@@ -415,32 +445,56 @@ mod tests {
             "loadtest --checkout --kills 3 --seed 7 --products 9 --customers 5 --short",
             "loadtest --checkout --url http://127.0.0.1:1 --email a --password b",
             "loadtest --last-unit --rounds 3",
+            "loadtest compare a.json --html a.html",
+            "loadtest compare a.json b.json --fail-below 5 --json",
+            "loadtest page a.json --html a.html",
             "loadtest --expiry-storm --reservations 9 --products 3 --lapse-after 4",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }
     }
 
-    #[test]
-    fn loopback_is_resolved() {
-        let (address, host) = resolve("http://127.0.0.1:3000/", false).expect("loopback");
-        assert_eq!((address.to_string().as_str(), host.as_str()), ("127.0.0.1:3000", "127.0.0.1:3000"));
-        assert_eq!(resolve("http://127.0.0.1", false).expect("loopback").0.port(), 80);
-        assert_eq!(resolve("http://[::1]:81", false).expect("loopback").0.port(), 81);
+    fn read(line: &str) -> Result<Cli, clap::Error> {
+        parse(line.split(' ').map(OsString::from))
     }
 
     #[test]
-    fn foreign_server_is_refused_unless_owned() {
-        assert!(resolve("http://192.0.2.1:80", false).is_err());
-        assert!(resolve("http://192.0.2.1:80", true).is_ok());
+    fn scenarios_that_are_flags_have_names_too() {
+        assert!(read("loadtest checkout --kills 2 --short").is_ok_and(|cli| cli.checkout && cli.short));
+        assert!(read("loadtest last-unit --rounds 3").is_ok_and(|cli| cli.last_unit));
+        assert!(read("loadtest storm --reservations 3").is_ok_and(|cli| cli.expiry_storm));
+        assert!(read("loadtest sale --units 3").is_ok_and(|cli| cli.units == Some(3) && !cli.crash));
+        assert!(read("loadtest crash --floor").is_err());
     }
 
     #[test]
-    fn urls_we_do_not_speak_are_refused() {
-        for url in
-            ["https://127.0.0.1", "127.0.0.1:80", "http://", "http://127.0.0.1/shop", "http://a@127.0.0.1"]
-        {
-            assert!(resolve(url, false).is_err(), "{url}");
+    fn measured_scenarios_take_their_options_behind_their_name() {
+        for line in [
+            "loadtest flash --short --units 30 --rate 200 --audit no",
+            "loadtest spread --products 30 --zipf 0.9 --threads 4",
+            "loadtest spread --uniform --json a.json --html a.html",
+            "loadtest sold-out --connections 256",
+            "loadtest browse --warm-up 0.5 --duration 2",
+            "loadtest mixed --reads-per-purchase 10",
+            "loadtest batch --batch 10000 --url http://127.0.0.1:1 --email a --password b",
+        ] {
+            assert!(read(line).is_ok_and(|cli| matches!(cli.command, Some(Command::Measured(_)))), "{line}");
+        }
+        for line in [
+            "loadtest --short flash",
+            "loadtest flash --zipf 1",
+            "loadtest spread --zipf 1 --uniform",
+            "loadtest flash --rate 0",
+            "loadtest flash --rate many",
+            "loadtest flash --connections 0",
+            "loadtest flash --threads 65",
+            "loadtest flash --duration 0",
+            "loadtest flash --duration nan",
+            "loadtest batch --batch 10001",
+            "loadtest flash --url http://127.0.0.1:1",
+            "loadtest mixed --reads-per-purchase 0",
+        ] {
+            assert!(read(line).is_err(), "{line}");
         }
     }
 }

@@ -1,8 +1,9 @@
-//! Engine: many keep-alive connections in a closed loop on one thread.
+//! Engine: many keep-alive connections on one thread, in a closed loop or on a schedule.
 //!
 //! It owns the sockets and nothing else: what to send and what an answer means is the [`Script`]'s.
 //! It shares the machine with the server it measures, so the loop is one read, one head parse and one
-//! write for each request: no task, no waker, no allocation. Called by `sale`, `floor` and `crash`.
+//! write for each request: no task, no waker, no allocation. The closed loop is here, the schedule in `open`. Called by
+//! `load`, `sale`, `checkout`, `crash` and `storm`.
 
 use std::io::{self, Read, Write};
 use std::mem;
@@ -15,13 +16,15 @@ use mio::{Events, Interest, Poll, Token};
 
 use crate::wire::{self, Head, Request};
 
+pub(crate) mod open;
+
 /// Larger than any answer we expect, so that one read takes it whole.
 const BUFFER_BYTES: usize = 64 * 1024;
 const EVENTS_MAX: usize = 512;
 /// An answer larger than this is taken for a server gone mad.
-const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
+const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 const POLL_MS_MAX: u64 = 50;
-/// A server that drops more connections than this in one run is not worth measuring.
+/// A server that drops more connections than this without an answer in one run is not worth measuring.
 const RECONNECTS_MAX: usize = 1_000;
 const CONNECT_MS_MAX: u64 = 5_000;
 
@@ -35,6 +38,10 @@ pub(crate) trait Script {
 
     /// Learns that `ticket` will get no answer: whether it had an effect is unknown.
     fn lost(&mut self, ticket: u64, why: Loss) -> AfterLoss;
+
+    /// Learns, on a schedule only, that the request of `due_at` was sent `late`: counted from the moment when both its
+    /// time had come and a connection was free, so this is the generator's own fault.
+    fn sent(&mut self, _due_at: Instant, _late: Duration) {}
 }
 
 /// One complete answer. The body lives until the next read.
@@ -43,6 +50,8 @@ pub(crate) struct Answer<'a> {
     pub(crate) status: u16,
     pub(crate) body: &'a [u8],
     pub(crate) is_replayed: bool,
+    /// When it was to be sent: `sent_at`, unless there is a schedule.
+    pub(crate) due_at: Instant,
     /// Not later than the first byte of the request was written.
     pub(crate) sent_at: Instant,
     /// Not earlier than the last byte of the answer was read.
@@ -89,7 +98,14 @@ struct Connection {
     /// The start of an answer that came in pieces; empty as a rule.
     received: Vec<u8>,
     ticket: Option<u64>,
+    due_at: Instant,
     sent_at: Instant,
+    /// Since when nothing is open on it; only meaningful without a ticket.
+    free_since: Instant,
+    /// The server has closed it or will; it is opened again before the next request.
+    is_ended: bool,
+    /// It ended without an answer to its last request; one that ends after its answer, or is silent for long, is no fault.
+    has_lost: bool,
 }
 
 /// How far one read of one connection got.
@@ -124,13 +140,18 @@ impl Engine {
         };
         for index in 0..connections {
             let socket = engine.open(index)?;
+            let now = Instant::now();
             engine.connections.push(Connection {
                 socket,
                 request: template.clone(),
                 written: 0,
                 received: Vec::new(),
                 ticket: None,
-                sent_at: Instant::now(),
+                due_at: now,
+                sent_at: now,
+                free_since: now,
+                is_ended: false,
+                has_lost: false,
             });
         }
         Ok(engine)
@@ -142,29 +163,49 @@ impl Engine {
     ///
     /// When polling itself fails. What goes wrong on one connection is the script's to hear.
     pub(crate) fn run<S: Script>(&mut self, script: &mut S, deadline: Instant) -> anyhow::Result<()> {
-        self.working = self.connections.len();
-        for index in 0..self.connections.len() {
-            self.send_next(index, script, Instant::now());
-        }
+        self.begin();
         let mut events = Events::with_capacity(EVENTS_MAX);
+        self.send_to_free(script);
         while self.working > 0 && Instant::now() < deadline {
-            match self.poll.poll(&mut events, Some(Duration::from_millis(POLL_MS_MAX))) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                other => other.context("poll")?,
-            }
-            for event in &events {
-                // An end of stream reported together with the last answer is not reported again.
-                let is_ending = event.is_read_closed() || event.is_error();
-                self.attend(event.token().0, is_ending, script);
-            }
+            self.turn(&mut events, script)?;
             self.send_to_free(script);
         }
-        for connection in &mut self.connections {
-            if let Some(ticket) = connection.ticket.take() {
-                script.lost(ticket, Loss::Deadline);
+        self.give_up(script);
+        Ok(())
+    }
+
+    fn begin(&mut self) {
+        self.working = self.connections.len();
+        self.free.clear();
+        self.free.extend(0..self.connections.len());
+    }
+
+    /// Waits for sockets, or a little, and reads what came.
+    fn turn<S: Script>(&mut self, events: &mut Events, script: &mut S) -> anyhow::Result<()> {
+        match self.poll.poll(events, Some(Duration::from_millis(POLL_MS_MAX))) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            other => other.context("poll")?,
+        }
+        for event in &*events {
+            let index = event.token().0;
+            // The timer has a token as well, beyond those of the connections: it has done its work by ending the poll.
+            if index < self.connections.len() {
+                // An end of stream reported together with the last answer is not reported again.
+                let is_ending = event.is_read_closed() || event.is_error();
+                self.attend(index, is_ending, script);
             }
         }
         Ok(())
+    }
+
+    fn give_up<S: Script>(&mut self, script: &mut S) {
+        for connection in &mut self.connections {
+            if let Some(ticket) = connection.ticket.take() {
+                // Its answer may still come, and must not be taken for that of another request.
+                connection.is_ended = true;
+                script.lost(ticket, Loss::Deadline);
+            }
+        }
     }
 
     /// Sends on every connection that was answered in this turn.
@@ -172,11 +213,16 @@ impl Engine {
     /// All at once and not one by one between the reads: the server's workers then wake once for many
     /// requests.
     fn send_to_free<S: Script>(&mut self, script: &mut S) {
-        let mut free = mem::take(&mut self.free);
-        for index in free.drain(..) {
-            self.send_next(index, script, Instant::now());
+        // What is lost at once is free again at once; that ends, because reconnections are few.
+        while !self.free.is_empty() {
+            let mut free = mem::take(&mut self.free);
+            for index in free.drain(..) {
+                self.send_next(index, None, script);
+            }
+            if self.free.is_empty() {
+                self.free = free;
+            }
         }
-        self.free = free;
     }
 
     fn open(&self, index: usize) -> anyhow::Result<TcpStream> {
@@ -195,6 +241,7 @@ impl Engine {
 
     fn attend<S: Script>(&mut self, index: usize, is_ending: bool, script: &mut S) {
         if self.connections[index].ticket.is_none() {
+            self.connections[index].is_ended |= is_ending;
             return;
         }
         if self.connections[index].write_rest().is_err() {
@@ -202,9 +249,8 @@ impl Engine {
             return;
         }
         loop {
-            match self.read(index, script) {
+            match self.read(index, is_ending, script) {
                 Reading::Partial => {}
-                Reading::Answered if is_ending && self.connections[index].ticket.is_some() => {}
                 // As a rule nothing more can be there: the next answer is a new edge.
                 Reading::Answered | Reading::Dry => return,
                 Reading::Lost(why) => {
@@ -216,7 +262,7 @@ impl Engine {
     }
 
     /// Reads once, and delivers the answer when it is complete.
-    fn read<S: Script>(&mut self, index: usize, script: &mut S) -> Reading {
+    fn read<S: Script>(&mut self, index: usize, is_ending: bool, script: &mut S) -> Reading {
         let connection = &mut self.connections[index];
         let length = match connection.socket.read(&mut self.buffer) {
             Ok(0) => return Reading::Lost(Loss::Closed),
@@ -246,60 +292,75 @@ impl Engine {
             status: head.status,
             body: &bytes[head.head_bytes..],
             is_replayed: head.is_replayed,
+            due_at: connection.due_at,
             sent_at: connection.sent_at,
             answered_at,
         };
         script.answered(ticket, &answer);
         connection.received.clear();
-        if head.is_kept_alive {
-            self.free.push(index);
-        } else {
-            self.reconnect(index, script);
-        }
+        connection.free_since = answered_at;
+        connection.is_ended = is_ending || !head.is_kept_alive;
+        self.free.push(index);
         Reading::Answered
     }
 
-    /// Sends the script's next request; its time starts at `now`, when the last answer was read.
-    fn send_next<S: Script>(&mut self, index: usize, script: &mut S, now: Instant) {
+    /// Sends the script's next request, which was `due_at` its place in the schedule, or else is due now.
+    ///
+    /// Returns the time at which it was sent; `None` when the connection is retired.
+    fn send_next<S: Script>(
+        &mut self,
+        index: usize,
+        due_at: Option<Instant>,
+        script: &mut S,
+    ) -> Option<Instant> {
+        if self.connections[index].is_ended && !self.reconnect(index) {
+            self.working -= 1;
+            return None;
+        }
+        let now = Instant::now();
         let connection = &mut self.connections[index];
         let Some(ticket) = script.next(&mut connection.request, now) else {
             self.working -= 1;
-            return;
+            return None;
         };
         connection.ticket = Some(ticket);
+        connection.due_at = due_at.unwrap_or(now);
         connection.sent_at = now;
         connection.written = 0;
         if connection.write_rest().is_err() {
             self.lose(index, Loss::Closed, script);
         }
+        Some(now)
     }
 
     fn lose<S: Script>(&mut self, index: usize, why: Loss, script: &mut S) {
-        let Some(ticket) = self.connections[index].ticket.take() else { return };
+        let connection = &mut self.connections[index];
+        let Some(ticket) = connection.ticket.take() else { return };
+        connection.received.clear();
+        connection.is_ended = true;
+        connection.has_lost = true;
+        connection.free_since = Instant::now();
         match script.lost(ticket, why) {
-            AfterLoss::Reconnect => self.reconnect(index, script),
+            AfterLoss::Reconnect => self.free.push(index),
             AfterLoss::GiveUp => self.working -= 1,
         }
     }
 
-    /// Replaces the socket and sends the next request on it; a server that is gone retires the connection.
-    fn reconnect<S: Script>(&mut self, index: usize, script: &mut S) {
-        let Some(reconnects_left) = self.reconnects_left.checked_sub(1) else {
-            self.working -= 1;
-            return;
-        };
-        self.reconnects_left = reconnects_left;
-        let connection = &mut self.connections[index];
-        connection.received.clear();
-        // Closing a socket takes it out of the poll by itself; deregistering first keeps mio's books.
-        let _ = self.poll.registry().deregister(&mut connection.socket);
-        match self.open(index) {
-            Ok(socket) => {
-                self.connections[index].socket = socket;
-                self.send_next(index, script, Instant::now());
-            }
-            Err(_) => self.working -= 1,
+    /// Replaces the socket; false when the server is gone.
+    fn reconnect(&mut self, index: usize) -> bool {
+        if self.connections[index].has_lost {
+            let Some(reconnects_left) = self.reconnects_left.checked_sub(1) else { return false };
+            self.reconnects_left = reconnects_left;
         }
+        // Closing a socket takes it out of the poll by itself; deregistering first keeps mio's books.
+        let _ = self.poll.registry().deregister(&mut self.connections[index].socket);
+        let Ok(socket) = self.open(index) else { return false };
+        let connection = &mut self.connections[index];
+        connection.socket = socket;
+        connection.received.clear();
+        connection.is_ended = false;
+        connection.has_lost = false;
+        true
     }
 }
 

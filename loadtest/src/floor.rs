@@ -1,38 +1,29 @@
 //! Floor: how near the server comes to a bare endpoint that answers the same bytes.
 //!
 //! Each row of the design's performance budget that is a ratio to the floor is measured here, floor and server
-//! in turn, round by round, with the same requests over the same number of connections. Called by `main`.
+//! in turn, round by round, with the same requests over the same number of connections. What measures is `load`.
+//! Called by `main`.
 
-use std::io::Write;
-use std::net::SocketAddr;
-use std::process::{Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, anyhow, ensure};
+use anyhow::{Context, ensure};
 use serde::Serialize;
 
 use crate::caller::{Caller, Reply};
-use crate::engine::{AfterLoss, Answer, Engine, Loss, Script};
 use crate::floor_server::Sample;
-use crate::numbers::{self, Chance};
+use crate::load::{self, Choice, Endpoint, Load, Workload};
+use crate::numbers;
 use crate::report;
-use crate::sale::{difference, run_id};
+use crate::results::Pace;
+use crate::sale::run_id;
 use crate::server::{self, Server};
 use crate::shop::{Product, Shop};
-use crate::wire::{Request, Style};
-use crate::{cpu, guard};
+use crate::wire::Style;
+use crate::{cpu, floor_server, memory};
 
 const WARM_UP_MS: u64 = 500;
 /// No server here sells faster than this; stock is made for it.
 const SALES_PER_SECOND_MAX: f64 = 300_000.0;
-const START_S_MAX: u64 = 30;
-/// After a measurement the server may still be at work; it must not be so during its rival's turn.
-const SETTLE_MS_MAX: u64 = 3_000;
-const SETTLE_STEP_MS: u64 = 50;
-/// Each measurement numbers its buyers from a range of its own.
-const BUYERS_PER_MEASUREMENT: u64 = 100_000_000;
-const SEED: u64 = 1;
 
 /// How long and how often to measure.
 #[derive(Debug, Serialize)]
@@ -41,6 +32,8 @@ pub(crate) struct FloorPlan {
     pub(crate) seconds: f64,
     pub(crate) spread_products: usize,
     pub(crate) generator_threads: usize,
+    /// Memory that was touched before, for all alike.
+    pub(crate) touched_bytes: u64,
 }
 
 /// One row of the budget.
@@ -50,18 +43,8 @@ struct Row {
     must: f64,
     aim: f64,
     connections: usize,
-    template: Request,
-    /// Requests name one of these at random; all ids are equally long.
-    product_ids: Vec<String>,
-    expected_status: u16,
+    workload: Workload,
     floor: Endpoint,
-}
-
-/// One of the two rivals of a row.
-#[derive(Debug, Clone, Copy)]
-struct Endpoint {
-    address: SocketAddr,
-    process: u32,
 }
 
 /// What came out for one row.
@@ -100,25 +83,27 @@ pub(crate) struct Measured {
 /// # Errors
 ///
 /// When the products cannot be made, or a server stops answering.
-pub(crate) fn run(plan: &FloorPlan, server: &Server) -> anyhow::Result<Vec<RowReport>> {
+pub(crate) fn run(plan: &mut FloorPlan, server: &Server) -> anyhow::Result<Vec<RowReport>> {
     let rows = prepare(plan, server)?;
-    let server = Endpoint { address: server.address, process: server.process };
+    plan.touched_bytes = memory::warm()?.bytes;
+    let plan = &*plan;
+    let (address, process) = (server.address, server.process);
+    let server = Endpoint { name: "holdfast".into(), address, processes: vec![process] };
     let mut rounds: Vec<Vec<Round>> = rows.iter().map(|_| Vec::new()).collect();
-    let mut measurements = 0;
-    let mut measure_next = |row: &Row, endpoint: Endpoint| {
-        settle(server.process);
-        measurements += 1;
-        measure(plan, row, endpoint, measurements)
+    let measure_next = |row: &Row, endpoint: &Endpoint, number: u32| {
+        cpu::settle(&[process]);
+        // Counted from 1, and the same for both: they get the same requests.
+        measure(plan, row, endpoint, number + 1)
     };
     for number in 0..plan.rounds {
         for (row, rounds) in rows.iter().zip(&mut rounds) {
             // Who is first changes from round to round, so that neither always inherits a warm machine.
             let (floor, server) = if number % 2 == 0 {
-                let floor = measure_next(row, row.floor)?;
-                (floor, measure_next(row, server)?)
+                let floor = measure_next(row, &row.floor, number)?;
+                (floor, measure_next(row, &server, number)?)
             } else {
-                let server = measure_next(row, server)?;
-                (measure_next(row, row.floor)?, server)
+                let server = measure_next(row, &server, number)?;
+                (measure_next(row, &row.floor, number)?, server)
             };
             eprintln!(
                 "round {} of {}: {}: floor {}/s, server {}/s",
@@ -153,22 +138,12 @@ pub(crate) fn drive_floor_only(plan: &FloorPlan) -> anyhow::Result<()> {
     let floor = start_floor(&Sample { status: 201, headers, body })?;
     println!("http://{}/api/v1/products/{id}/purchase", floor.address);
     let style = Style { host: floor.address.to_string(), run: run_id() };
-    let template = Request::purchase(&style, id, false);
+    let workload = Workload::purchases(&style, vec![id.to_owned()], Choice::Uniform)?;
     let name = "the floor alone".to_owned();
-    let product_ids = vec![id.to_owned()];
-    let mut row = Row {
-        name,
-        must: 0.0,
-        aim: 0.0,
-        connections: 64,
-        template,
-        product_ids,
-        expected_status: 201,
-        floor,
-    };
-    for number in 0..u64::from(plan.rounds) {
+    let mut row = Row { name, must: 0.0, aim: 0.0, connections: 64, workload, floor };
+    for number in 0..plan.rounds {
         row.connections = if number % 2 == 0 { 64 } else { 256 };
-        let measured = measure(plan, &row, floor, number)?;
+        let measured = measure(plan, &row, &row.floor, number)?;
         println!(
             "{} connections: {} answers/s, floor {} µs, generator {} µs of CPU each",
             row.connections,
@@ -200,18 +175,19 @@ fn prepare(plan: &FloorPlan, server: &Server) -> anyhow::Result<Vec<Row>> {
     let share = stock / u32::try_from(skus.len()).context("too many products")?;
     // Chance is uneven over few requests each; ten times the even share is plenty.
     let spread = shop.create_products(&skus, share.saturating_mul(10).max(1_000))?;
-    let last_unit = buyer.sample(Request::purchase(&style, &gone.id, false).bytes())?;
-    ensure!(last_unit.status == 201, "buying the only unit was answered {}", last_unit.status);
     let ids = |products: Vec<Product>| products.into_iter().map(|product| product.id).collect::<Vec<_>>();
-    let purchase = |id: &str| Request::purchase(&style, id, false);
+    let purchases = |ids: Vec<String>| Workload::purchases(&style, ids, Choice::Uniform);
+    let gone = Workload::refusals(&style, vec![gone.id])?;
+    let last_unit = buyer.sample(gone.template().bytes())?;
+    ensure!(last_unit.status == 201, "buying the only unit was answered {}", last_unit.status);
     let spread_name = format!("purchase, spread over {}", report::count(numbers::count(spread.len())));
-    let get = Request::product(&style, &read.id);
-    let (hot_buy, spread_buy, gone_buy) = (purchase(&hot.id), purchase(&spread[0].id), purchase(&gone.id));
+    let get = Workload::reads(&style, vec![read.id], Choice::Uniform)?;
+    let (hot, spread) = (purchases(vec![hot.id])?, purchases(ids(spread))?);
     Ok(vec![
-        Row::new("purchase, one hot product", [0.45, 0.75], 64, hot_buy, vec![hot.id], 201, &mut buyer)?,
-        Row::new(&spread_name, [0.55, 0.85], 256, spread_buy, ids(spread), 201, &mut buyer)?,
-        Row::new("refusal, sold out", [0.8, 1.0], 64, gone_buy, vec![gone.id], 409, &mut buyer)?,
-        Row::new("GET one product", [0.7, 0.95], 64, get, vec![read.id], 200, &mut buyer)?,
+        Row::new("purchase, one hot product", [0.45, 0.75], 64, hot, 201, &mut buyer)?,
+        Row::new(&spread_name, [0.55, 0.85], 256, spread, 201, &mut buyer)?,
+        Row::new("refusal, sold out", [0.8, 1.0], 64, gone, 409, &mut buyer)?,
+        Row::new("GET one product", [0.7, 0.95], 64, get, 200, &mut buyer)?,
     ])
 }
 
@@ -220,16 +196,15 @@ impl Row {
         name: &str,
         [must, aim]: [f64; 2],
         connections: usize,
-        template: Request,
-        product_ids: Vec<String>,
+        workload: Workload,
         expected_status: u16,
         buyer: &mut Shop,
     ) -> anyhow::Result<Self> {
-        let sample = buyer.sample(template.bytes())?;
+        let sample = buyer.sample(workload.template().bytes())?;
         ensure!(sample.status == expected_status, "{name}: the sample was answered {}", sample.status);
         let floor = start_floor(&sample_of(&sample)?)?;
         let name = name.to_owned();
-        Ok(Self { name, must, aim, connections, template, product_ids, expected_status, floor })
+        Ok(Self { name, must, aim, connections, workload, floor })
     }
 
     fn report(&self, rounds: Vec<Round>) -> RowReport {
@@ -281,131 +256,28 @@ pub(crate) fn sample_of(reply: &Reply) -> anyhow::Result<Sample> {
 
 /// Starts a floor server as a process of its own.
 fn start_floor(sample: &Sample) -> anyhow::Result<Endpoint> {
-    let program = std::env::current_exe().context("find this program's own path")?;
-    let mut child = Command::new(program)
-        .arg("floor-server")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("start a floor server")?;
-    let mut line = serde_json::to_string(sample).context("write the sample")?;
-    line.push('\n');
-    let stdin = child.stdin.as_mut().context("the floor server's stdin is not a pipe")?;
-    stdin.write_all(line.as_bytes()).context("send the sample")?;
-    let ready = server::watch(child.stdout.take().context("the floor server's stdout is not a pipe")?);
-    let process = guard::adopt(child);
-    let address =
-        ready.recv_timeout(Duration::from_secs(START_S_MAX)).context("the floor server did not start")?;
-    Ok(Endpoint { address, process })
-}
-
-/// Waits until `process` rests, or for [`SETTLE_MS_MAX`]: a server may always have something to do.
-fn settle(process: u32) {
-    let until = Instant::now() + Duration::from_millis(SETTLE_MS_MAX);
-    let mut before = cpu::used_by(process);
-    while Instant::now() < until {
-        thread::sleep(Duration::from_millis(SETTLE_STEP_MS));
-        let after = cpu::used_by(process);
-        if after == before {
-            return;
-        }
-        before = after;
-    }
-}
-
-/// One generator thread's endless buyers.
-struct Crowd<'a> {
-    row: &'a Row,
-    chance: Chance,
-    next_buyer: u64,
-    from: Instant,
-    until: Instant,
-    answers: u64,
-    body_bytes: u64,
-    unexpected: u64,
-}
-
-impl Script for Crowd<'_> {
-    fn next(&mut self, request: &mut Request, now: Instant) -> Option<u64> {
-        if now >= self.until {
-            return None;
-        }
-        if self.row.product_ids.len() > 1 {
-            request.set_product(&self.row.product_ids[self.chance.index(self.row.product_ids.len())]);
-        }
-        self.next_buyer += 1;
-        request.set_session(self.next_buyer);
-        Some(self.next_buyer)
-    }
-
-    fn answered(&mut self, _ticket: u64, answer: &Answer<'_>) {
-        if answer.answered_at < self.from || answer.answered_at >= self.until {
-            return;
-        }
-        self.answers += 1;
-        self.body_bytes += numbers::count(answer.body.len());
-        self.unexpected += u64::from(answer.status != self.row.expected_status);
-    }
-
-    fn lost(&mut self, _ticket: u64, _why: Loss) -> AfterLoss {
-        self.unexpected += 1;
-        AfterLoss::Reconnect
-    }
+    let (address, process) = floor_server::start(sample)?;
+    Ok(Endpoint { name: "floor".into(), address, processes: vec![process] })
 }
 
 /// Drives one endpoint for the warm-up and the measured time.
-fn measure(plan: &FloorPlan, row: &Row, endpoint: Endpoint, number: u64) -> anyhow::Result<Measured> {
-    let threads = plan.generator_threads.clamp(1, row.connections);
-    let mut engines = Vec::with_capacity(threads);
-    for thread in 0..threads {
-        let share = row.connections / threads + usize::from(thread < row.connections % threads);
-        engines.push(Engine::connect(endpoint.address, share, &row.template)?);
-    }
-    let from = Instant::now() + Duration::from_millis(WARM_UP_MS);
-    let until = from + Duration::from_secs_f64(plan.seconds);
-    thread::scope(|scope| {
-        let mut generators = Vec::with_capacity(threads);
-        for (thread, mut engine) in engines.into_iter().enumerate() {
-            let thread = numbers::count(thread);
-            let mut crowd = Crowd {
-                row,
-                chance: Chance::new(SEED + number * 1_000 + thread),
-                next_buyer: (number * numbers::count(threads) + thread) * BUYERS_PER_MEASUREMENT,
-                from,
-                until,
-                answers: 0,
-                body_bytes: 0,
-                unexpected: 0,
-            };
-            generators.push(scope.spawn(move || {
-                engine.run(&mut crowd, until + Duration::from_secs(START_S_MAX))?;
-                anyhow::Ok((crowd.answers, crowd.body_bytes, crowd.unexpected))
-            }));
-        }
-        let read = || (Instant::now(), cpu::used_by(endpoint.process), cpu::used_by_us());
-        thread::sleep(from.saturating_duration_since(Instant::now()));
-        let before = read();
-        thread::sleep(until.saturating_duration_since(Instant::now()));
-        let after = read();
-        let (mut answers, mut body_bytes, mut unexpected) = (0, 0, 0);
-        for generator in generators {
-            let counted = generator.join().map_err(|_| anyhow!("a generator thread panicked"))??;
-            answers += counted.0;
-            body_bytes += counted.1;
-            unexpected += counted.2;
-        }
-        ensure!(answers > 0, "{}: no answer in the measured time", row.name);
-        let answers_per_second = numbers::float(answers) / plan.seconds;
-        // The processor time was read over a slightly different span than the answers were counted.
-        let span = (after.0 - before.0).as_secs_f64();
-        let each = |time: Duration| time.as_secs_f64() * 1e6 / span / answers_per_second;
-        Ok(Measured {
-            answers_per_second,
-            server_cpu_us: difference(before.1, after.1).map(each),
-            generator_cpu_us: difference(before.2, after.2).map(each),
-            unexpected,
-            body_bytes_mean: numbers::float(body_bytes) / numbers::float(answers),
-        })
+fn measure(plan: &FloorPlan, row: &Row, endpoint: &Endpoint, number: u32) -> anyhow::Result<Measured> {
+    let load = Load {
+        scenario: row.name.clone(),
+        connections: row.connections,
+        generator_threads: plan.generator_threads,
+        pace: Pace::Closed,
+        warm_up: Duration::from_millis(WARM_UP_MS),
+        duration: Duration::from_secs_f64(plan.seconds),
+        shows_progress: false,
+    };
+    let it = load::measure(&load, &row.workload, endpoint, number)?.measurement;
+    Ok(Measured {
+        answers_per_second: it.answers_per_second,
+        server_cpu_us: it.server_cpu_us,
+        generator_cpu_us: it.generator_cpu_us,
+        unexpected: it.unexpected,
+        body_bytes_mean: it.body_bytes_mean,
     })
 }
 

@@ -1,6 +1,6 @@
 //! Guard: no child process and no temporary folder outlives the load test.
 //!
-//! Every child is adopted here and killed by its own handle, never by name; folders are removed after
+//! Every child is adopted here and ended by its own handle, never by name; folders are removed after
 //! the children that write to them. It happens at the end, on an error, on a panic, and on Ctrl-C.
 //! Called by `main` once and by whoever starts a process or makes a folder.
 
@@ -9,15 +9,33 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// What a shell reports for a program ended by Ctrl-C.
 const EXIT_INTERRUPTED: i32 = 130;
+/// PostgreSQL gives its children five seconds.
+const ASK_S_MAX: u64 = 10;
+const ASK_STEP_MS: u64 = 5;
+
+/// A child, and how it is ended.
+struct Adopted {
+    child: Child,
+    farewell: Farewell,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Farewell {
+    Kill,
+    /// Asked with SIGQUIT first: it has children of its own.
+    Ask,
+}
 
 struct Held {
-    children: Vec<Child>,
+    children: Vec<Adopted>,
     folders: Vec<PathBuf>,
 }
 
@@ -68,24 +86,36 @@ pub(crate) fn install() -> anyhow::Result<()> {
 
 /// Takes over `child` and returns its process id, by which it is killed later.
 pub(crate) fn adopt(child: Child) -> u32 {
+    hold(child, Farewell::Kill)
+}
+
+/// As [`adopt`], for a child with children and shared memory of its own, as PostgreSQL has: at its end it is asked with
+/// SIGQUIT to end them, and killed only when it does not.
+pub(crate) fn adopt_politely(child: Child) -> u32 {
+    hold(child, Farewell::Ask)
+}
+
+fn hold(child: Child, farewell: Farewell) -> u32 {
     let id = child.id();
-    held().children.push(child);
+    held().children.push(Adopted { child, farewell });
     id
 }
 
-/// Kills the adopted child `id` with SIGKILL and waits for its end.
+/// Ends the adopted child `id`, with SIGKILL unless it was adopted politely, and waits for its end.
 ///
 /// Returns how it ended; `None` when no such child is held, because it was killed before.
 pub(crate) fn kill(id: u32) -> Option<ExitStatus> {
     let mut held = held();
-    let at = held.children.iter().position(|child| child.id() == id)?;
-    let mut child = held.children.swap_remove(at);
-    end(&mut child)
+    let at = held.children.iter().position(|adopted| adopted.child.id() == id)?;
+    let mut adopted = held.children.swap_remove(at);
+    // What it does at its end may take a while, during which others must be able to end theirs.
+    drop(held);
+    adopted.end()
 }
 
 /// How child `id` ended by itself; `None` while it runs.
 pub(crate) fn exit_status(id: u32) -> Option<ExitStatus> {
-    held().children.iter_mut().find(|child| child.id() == id)?.try_wait().ok().flatten()
+    held().children.iter_mut().find(|adopted| adopted.child.id() == id)?.child.try_wait().ok().flatten()
 }
 
 /// Removes `folder` at the end, after all children are dead.
@@ -105,8 +135,8 @@ pub(crate) fn release_all() {
 
 impl Held {
     fn release(&mut self) {
-        for child in &mut self.children {
-            end(child);
+        for adopted in &mut self.children {
+            adopted.end();
         }
         self.children.clear();
         for folder in self.folders.drain(..) {
@@ -116,10 +146,39 @@ impl Held {
     }
 }
 
-fn end(child: &mut Child) -> Option<ExitStatus> {
-    // Fails only for a child that is already dead, and then the wait says how.
-    let _ = child.kill();
-    child.wait().ok()
+impl Adopted {
+    fn end(&mut self) -> Option<ExitStatus> {
+        self.end_within(Duration::from_secs(ASK_S_MAX))
+    }
+
+    fn end_within(&mut self, patience: Duration) -> Option<ExitStatus> {
+        if self.farewell == Farewell::Ask
+            && let Some(status) = self.ask(patience)
+        {
+            return Some(status);
+        }
+        // Fails only for a child that is already dead, and then the wait says how.
+        let _ = self.child.kill();
+        self.child.wait().ok()
+    }
+
+    /// How it ended when asked to; `None` when it did not in time.
+    fn ask(&mut self, patience: Duration) -> Option<ExitStatus> {
+        // Not yet waited for, so the number still means this child.
+        let process = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw)?;
+        if let Ok(Some(status)) = self.child.try_wait() {
+            return Some(status);
+        }
+        kill_process(process, Signal::QUIT).ok()?;
+        let until = Instant::now() + patience;
+        while Instant::now() < until {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Some(status);
+            }
+            thread::sleep(Duration::from_millis(ASK_STEP_MS));
+        }
+        None
+    }
 }
 
 #[cfg(test)]
@@ -143,10 +202,26 @@ mod tests {
     }
 
     #[test]
+    fn polite_end_is_asked_for() {
+        let id = adopt_politely(waiting_child());
+        assert_eq!(kill(id).expect("it was adopted").signal(), Some(3));
+        let mut deaf = Command::new("sh");
+        deaf.args(["-c", "trap '' QUIT; echo deaf; exec cat"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut deaf = deaf.spawn().expect("sh is everywhere");
+        let mut line = String::new();
+        let output = deaf.stdout.take().expect("a pipe");
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(output), &mut line).expect("it says so");
+        let mut deaf = Adopted { child: deaf, farewell: Farewell::Ask };
+        assert_eq!(deaf.end_within(Duration::from_millis(100)).expect("it ends").signal(), Some(9));
+    }
+
+    #[test]
     fn release_ends_children_and_removes_folders() {
         let folder = tempfile::tempdir().expect("a temporary folder").keep();
-        let mut held = Held { children: vec![waiting_child()], folders: vec![folder.clone()] };
-        let id = held.children[0].id();
+        let child = waiting_child();
+        let id = child.id();
+        let children = vec![Adopted { child, farewell: Farewell::Kill }];
+        let mut held = Held { children, folders: vec![folder.clone()] };
         held.release();
         assert!(!folder.exists());
         assert!(held.children.is_empty());

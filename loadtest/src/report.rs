@@ -41,6 +41,16 @@ impl Latencies {
         self.0.saturating_record(numbers::nanos(latency));
     }
 
+    /// Takes over what another thread recorded.
+    pub(crate) fn absorb(&mut self, other: &Self) {
+        self.0.add(&other.0).expect("all have the same range");
+    }
+
+    /// All of them, in nanoseconds.
+    pub(crate) fn histogram(&self) -> &Histogram<u64> {
+        &self.0
+    }
+
     pub(crate) fn percentiles(&self) -> Percentiles {
         let at = |quantile| numbers::float(self.0.value_at_quantile(quantile)) / 1e3;
         Percentiles {

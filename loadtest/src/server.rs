@@ -87,10 +87,7 @@ impl ServerPlan {
         parent: Option<&Path>,
         environment: Vec<(String, String)>,
     ) -> anyhow::Result<Self> {
-        let parent = match parent {
-            Some(parent) => parent.to_owned(),
-            None => disk_folder()?,
-        };
+        let parent = parent_of_folders(parent)?;
         let folder = tempfile::Builder::new()
             .prefix("holdfast-loadtest-")
             .tempdir_in(&parent)
@@ -107,6 +104,11 @@ impl ServerPlan {
     /// What was done about the server's rate limits, for the report.
     pub(crate) fn rate_limits(&self) -> &'static str {
         if self.has_rate_limits { "raised so high that they are counted and never reached" } else { "none" }
+    }
+
+    /// What was set for it besides, as NAME=VALUE.
+    pub(crate) fn settings(&self) -> impl Iterator<Item = String> {
+        self.environment.iter().map(|(name, value)| format!("{name}={value}"))
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -216,6 +218,11 @@ pub(crate) fn last_lines(log: &Path) -> String {
 fn knows_rate_limits(binary: &Path, folder: &Path) -> bool {
     let shown = Command::new(binary).args(["config", "show", "--json"]).current_dir(folder).output();
     shown.is_ok_and(|shown| String::from_utf8_lossy(&shown.stdout).contains(RATE_LIMIT_SETTING))
+}
+
+/// Where servers have their folders: in `parent`, or where none was asked for on a disk.
+pub(crate) fn parent_of_folders(parent: Option<&Path>) -> anyhow::Result<PathBuf> {
+    parent.map_or_else(disk_folder, |parent| Ok(parent.to_owned()))
 }
 
 /// The system's temporary folder, unless that is memory: durability must cost what it costs.

@@ -285,6 +285,36 @@ impl Shop {
         Ok(movements)
     }
 
+    /// The movements of one kind of each sku, in order, over several connections; of each at most so many.
+    ///
+    /// # Errors
+    ///
+    /// As [`Shop::committed_movements`].
+    pub(crate) fn all_movements_of(
+        &self,
+        kind: &str,
+        skus: &[(String, u64)],
+    ) -> anyhow::Result<Vec<Vec<Movement>>> {
+        self.share_out(skus, |shop, (sku, rows_max)| {
+            let rows_max = usize::try_from(*rows_max).context("so many rows")?;
+            let path = format!("/api/v1/inventory/{sku}/movements?kind={kind}");
+            let movements: Vec<Movement> = shop.list(&path, rows_max)?;
+            ensure!(movements.iter().all(|movement| movement.kind == kind), "asked for {kind}, got others");
+            Ok(movements)
+        })
+    }
+
+    /// What the server calls its version; of one that does not say it, `unknown`.
+    ///
+    /// # Errors
+    ///
+    /// When there is no answer.
+    pub(crate) fn version(&mut self) -> anyhow::Result<String> {
+        let reply = self.caller.call("GET", "/api/v1/health", None)?;
+        let health: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+        Ok(health["version"].as_str().unwrap_or("unknown").to_owned())
+    }
+
     /// Every movement of `sku`, newest first.
     ///
     /// # Errors
@@ -341,7 +371,7 @@ fn page(answer: Value) -> anyhow::Result<(Vec<Value>, Option<String>)> {
 }
 
 /// Percent-encodes what may not stand in a query: cursors are opaque.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

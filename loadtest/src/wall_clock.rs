@@ -61,7 +61,6 @@ fn days(year: u64, month: u64, day: u64) -> Option<u64> {
 }
 
 /// Writes `moment` as the server would.
-#[cfg(test)]
 pub(crate) fn format(moment: UnixMs) -> String {
     let day = moment / MS_PER_DAY + EPOCH_DAY;
     let of_era = day % DAYS_PER_ERA;

@@ -112,8 +112,24 @@ impl Request {
         Self { bytes, product, session: None, key: None, quantity: None }
     }
 
+    /// A read of `path` by nobody in particular.
+    pub(crate) fn get(style: &Style, path: &str) -> Self {
+        let bytes = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", style.host).into_bytes();
+        Self { bytes, product: 0..0, session: None, key: None, quantity: None }
+    }
+
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// Becomes a copy of `other`, in the memory that it has.
+    pub(crate) fn copy_from(&mut self, other: &Self) {
+        self.bytes.clear();
+        self.bytes.extend_from_slice(&other.bytes);
+        self.product.clone_from(&other.product);
+        self.session.clone_from(&other.session);
+        self.key.clone_from(&other.key);
+        self.quantity = other.quantity;
     }
 
     /// Makes buyer `number` the sender; a request without a session stays as it is.
@@ -314,6 +330,21 @@ mod tests {
     fn product_read_has_no_body() {
         let request = Request::product(&style(), "prod_1");
         assert_eq!(text(&request), "GET /api/v1/products/prod_1 HTTP/1.1\r\nHost: 127.0.0.1:3000\r\n\r\n");
+    }
+
+    #[test]
+    fn copy_is_patched_in_its_own_places() {
+        let mut request = Request::get(&style(), "/api/v1/products?limit=1");
+        assert_eq!(text(&request), "GET /api/v1/products?limit=1 HTTP/1.1\r\nHost: 127.0.0.1:3000\r\n\r\n");
+        let mut expected = Request::purchase(&style(), "prod_1", true);
+        request.copy_from(&expected);
+        for request in [&mut request, &mut expected] {
+            request.set_product("prod_7");
+            request.set_session(8);
+            request.set_key(9);
+            request.set_quantity(2);
+        }
+        assert_eq!(text(&request), text(&expected));
     }
 
     #[test]

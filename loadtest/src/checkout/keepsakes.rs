@@ -100,7 +100,7 @@ mod tests {
 
     fn answer(status: u16, body: &[u8], is_replayed: bool) -> Answer<'_> {
         let now = Instant::now();
-        Answer { status, body, is_replayed, sent_at: now, answered_at: now }
+        Answer { status, body, is_replayed, due_at: now, sent_at: now, answered_at: now }
     }
 
     fn broken(first: &Answer<'_>, second: &Answer<'_>) -> Vec<Invariant> {

@@ -1,5 +1,6 @@
 //! The engine against the floor server, and against servers that behave badly.
 
+use super::open::Schedule;
 use super::*;
 use crate::floor_server::{Sample, serve_in_test};
 use crate::wire::Style;
@@ -146,4 +147,89 @@ fn server_that_is_not_there_cannot_be_connected() {
     let address = listener.local_addr().expect("an address");
     drop(listener);
     assert!(Engine::connect(address, 1, &purchase()).is_err());
+}
+
+#[test]
+fn schedule_shares_a_rate_out_and_counts_what_is_left() {
+    let start = Instant::now();
+    let until = start + Duration::from_millis(100);
+    let shares = [0, 1].map(|thread| Schedule::share(start, until, 1_000.0, thread, 2));
+    let millis = |at: Instant| (at - start).as_micros();
+    assert_eq!((millis(shares[0].at(0)), millis(shares[0].at(3))), (0, 6_000));
+    assert_eq!((millis(shares[1].at(0)), millis(shares[1].at(3))), (1_000, 7_000));
+    assert_eq!(shares.map(|share| share.count_from(0, start)), [50, 50]);
+    assert_eq!(shares[0].count_from(45, start), 5);
+    assert_eq!(shares[0].count_from(0, until - Duration::from_millis(10)), 5);
+    assert_eq!(shares[0].count_from(60, start), 0);
+}
+
+#[test]
+fn scheduled_requests_go_out_in_their_order_and_not_before_their_time() {
+    let address = serve_in_test(Sample { status: 201, headers: Vec::new(), body: String::new() });
+    let mut engine = Engine::connect(address, 3, &purchase()).expect("the server listens");
+    let start = Instant::now();
+    let schedule = Schedule::share(start, start + Duration::from_millis(300), 1_000.0, 0, 1);
+    let mut punctual = Punctual { schedule, sent: 0, answers: 0, late: 0 };
+    let sent = engine.run_open(&mut punctual, &schedule, start + DEADLINE).expect("polling works");
+    assert_eq!((sent, punctual.sent, punctual.answers, punctual.late), (300, 300, 300, 300));
+}
+
+/// Checks every request against its schedule.
+struct Punctual {
+    schedule: Schedule,
+    sent: u64,
+    answers: u64,
+    late: u64,
+}
+
+impl Script for Punctual {
+    fn next(&mut self, _request: &mut Request, now: Instant) -> Option<u64> {
+        assert!(now >= self.schedule.at(self.sent), "sent before its time");
+        self.sent += 1;
+        Some(self.sent - 1)
+    }
+
+    fn answered(&mut self, ticket: u64, answer: &Answer<'_>) {
+        assert_eq!(answer.due_at, self.schedule.at(ticket));
+        assert!(answer.sent_at >= answer.due_at);
+        self.answers += 1;
+    }
+
+    fn lost(&mut self, ticket: u64, why: Loss) -> AfterLoss {
+        panic!("{ticket} was lost: {why:?}");
+    }
+
+    fn sent(&mut self, _due_at: Instant, _late: Duration) {
+        self.late += 1;
+    }
+}
+
+#[test]
+fn requests_that_a_silent_server_keeps_out_are_not_forgotten() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let mut engine = Engine::connect(address, 2, &purchase()).expect("the backlog takes them");
+    let mut collector = Collector { total: u64::MAX, ..Collector::default() };
+    let start = Instant::now();
+    let schedule = Schedule::share(start, start + Duration::from_millis(50), 200.0, 0, 1);
+    let sent =
+        engine.run_open(&mut collector, &schedule, start + Duration::from_millis(80)).expect("polling works");
+    assert_eq!((sent, schedule.count_from(sent, start)), (2, 8));
+    assert_eq!(collector.losses, [Loss::Deadline; 2]);
+}
+
+#[test]
+fn connection_that_was_closed_while_it_was_free_costs_no_request() {
+    let address = bad_server(|mut stream| {
+        read_request(&mut stream);
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").expect("the engine reads");
+    });
+    let mut engine = Engine::connect(address, 1, &purchase()).expect("the server listens");
+    // Nor does it count as a connection that the server dropped.
+    engine.reconnects_left = 0;
+    let mut collector = Collector { total: u64::MAX, ..Collector::default() };
+    let start = Instant::now();
+    let schedule = Schedule::share(start, start + Duration::from_millis(600), 5.0, 0, 1);
+    engine.run_open(&mut collector, &schedule, start + DEADLINE).expect("polling works");
+    assert_eq!((collector.answers.len(), collector.losses.len()), (3, 0));
 }

@@ -96,6 +96,7 @@ fn route(store: &mut Store, call: &Call, path: &[&str]) -> Answer {
         _ if !call.is_admin => problem(403, "forbidden"),
         ("POST", ["products"]) => create(store, call),
         ("GET", ["inventory", sku, "movements"]) => movements(store, call, sku),
+        ("POST", ["inventory", sku, "adjustments"]) => receive(store, call, sku),
         _ => problem(404, "not_found"),
     }
 }
@@ -129,6 +130,12 @@ fn create(store: &mut Store, call: &Call) -> Answer {
         store.shift(&[(sku.clone(), 1)].into(), "committed", "ord_ghost", (-1, 0, 1));
     }
     (201, json!({ "id": id, "sku": sku }))
+}
+
+fn receive(store: &mut Store, call: &Call, sku: &str) -> Answer {
+    let delta = call.body["delta"].as_u64().and_then(|delta| u32::try_from(delta).ok());
+    store.shift(&[(sku.to_owned(), delta.expect("units"))].into(), "received", "mov_2", (1, 0, 0));
+    (201, json!({}))
 }
 
 fn purchase(store: &mut Store, call: &Call, id: &str) -> Answer {

@@ -1,19 +1,25 @@
 //! Measuring the floor server in this process, and judging rows.
 
+use std::net::SocketAddr;
+
 use super::*;
 use crate::floor_server::serve_in_test;
 
-fn row(address: SocketAddr, expected_status: u16) -> Row {
+fn row(address: SocketAddr, is_sold_out: bool) -> Row {
     let style = Style { host: address.to_string(), run: "00000000".into() };
+    let ids = vec!["prod_1".into(), "prod_2".into()];
+    let workload = if is_sold_out {
+        Workload::refusals(&style, ids)
+    } else {
+        Workload::purchases(&style, ids, Choice::Uniform)
+    };
     Row {
         name: "a row".into(),
         must: 0.5,
         aim: 0.8,
         connections: 6,
-        template: Request::purchase(&style, "prod_1", false),
-        product_ids: vec!["prod_1".into(), "prod_2".into()],
-        expected_status,
-        floor: Endpoint { address, process: std::process::id() },
+        workload: workload.expect("two products"),
+        floor: Endpoint { name: "floor".into(), address, processes: vec![std::process::id()] },
     }
 }
 
@@ -33,20 +39,21 @@ fn report_of(ratios: &[f64], unexpected: u64) -> RowReport {
     let rounds = ratios
         .iter()
         .map(|ratio| Round { floor: measured(1_000.0, 0), server: measured(1_000.0 * ratio, unexpected) });
-    row(address, 201).report(rounds.collect())
+    row(address, false).report(rounds.collect())
 }
 
 #[test]
 fn floor_server_is_measured_with_the_sample_bytes() {
     let body = "a body of 20 bytes..";
     let address = serve_in_test(Sample { status: 201, headers: Vec::new(), body: body.into() });
-    let plan = FloorPlan { rounds: 1, seconds: 0.2, spread_products: 2, generator_threads: 2 };
-    let right = row(address, 201);
-    let measured = measure(&plan, &right, right.floor, 1).expect("the floor answers");
+    let plan =
+        FloorPlan { rounds: 1, seconds: 0.2, spread_products: 2, generator_threads: 2, touched_bytes: 0 };
+    let right = row(address, false);
+    let measured = measure(&plan, &right, &right.floor, 1).expect("the floor answers");
     assert!(measured.answers_per_second > 100.0, "{measured:?}");
     assert_eq!((measured.unexpected, measured.body_bytes_mean), (0, 20.0));
-    let wrong = row(address, 409);
-    let measured = measure(&plan, &wrong, wrong.floor, 2).expect("the floor answers");
+    let wrong = row(address, true);
+    let measured = measure(&plan, &wrong, &wrong.floor, 2).expect("the floor answers");
     assert!(measured.unexpected > 0);
 }
 

@@ -15,7 +15,7 @@ fn market() -> Market {
 
 fn answer(status: u16, body: &[u8], is_replayed: bool) -> Answer<'_> {
     let now = Instant::now();
-    Answer { status, body, is_replayed, sent_at: now, answered_at: now }
+    Answer { status, body, is_replayed, due_at: now, sent_at: now, answered_at: now }
 }
 
 /// Asks once with a key and hears `first`, then asks again and hears `second`.
