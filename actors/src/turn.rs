@@ -3,6 +3,7 @@
 //! Everything a turn needs is on one thread; a turn never waits. The products of a shard, awake or asleep, all
 //! change here and nowhere else.
 
+mod entry;
 mod many;
 mod selling;
 mod shared;
@@ -10,27 +11,28 @@ mod shared;
 use std::cell::Cell;
 use std::sync::Arc;
 
-use holdfast_domain::order::Bought;
 use holdfast_domain::price::rule::NAME_BYTES_MAX;
 use holdfast_domain::product::{self, Command, Description, Event, NewProduct, Product, Refusal};
-use holdfast_domain::{Item, Owner, ProductId, Timestamp};
+use holdfast_domain::{ProductId, Timestamp};
 use holdfast_persistence::{Partition, Sequence, Ticket};
 
 use crate::Position;
 use crate::card::Card;
 use crate::context::Context;
 use crate::directory::SkuClaim;
-use crate::image::{Key, touch};
-use crate::keys::{Kept, KeyGuard};
-use crate::listing::{Listing, Relisting};
+use crate::image::touch;
+use crate::keys::KeyGuard;
+use crate::listing::Listing;
 use crate::outcome::{
     Answered, Inventory, Outcome, ProductFacts, Purchased, Refused, StockChange, VariantFacts,
 };
 use crate::pending::Pending;
 use crate::pricing::Pricing;
-use crate::record::{Entity, Events, KeyedOutcome, Turn};
 use crate::skus::SkuMoves;
 
+use entry::Entry;
+
+pub(crate) use entry::bought;
 pub(crate) use selling::Sale;
 pub(crate) use shared::{PartitionState, TurnContext};
 
@@ -106,16 +108,6 @@ pub(crate) struct Live {
     pub(crate) card: Option<Arc<Card>>,
     /// See [`crate::checkpoint::changes::Changes::touch_again`].
     pub(crate) noted_in: Cell<u64>,
-}
-
-/// What a turn leaves behind.
-struct Entry<'a> {
-    context: &'a Context,
-    events: Vec<Event>,
-    /// The key to settle, with its answer.
-    key: Option<(KeyGuard, &'a Answered)>,
-    position: Position,
-    now: Timestamp,
 }
 
 impl Live {
@@ -302,63 +294,6 @@ impl Live {
         (decided, Some(command))
     }
 
-    /// Pushes one record and publishes what it changed.
-    fn record(&mut self, shared: &TurnContext, entry: Entry<'_>) {
-        let Entry { context, events, key, position, now } = entry;
-        let is_unlisted = events.iter().any(|event| matches!(event, Event::Deleted));
-        let is_reshaped = events.iter().any(Event::is_of_variants);
-        if let [event @ Event::Purchased { order, .. }] = events.as_slice() {
-            let bought = bought(self, event, context.actor.owner(), now, position.sequence);
-            let state = shared.partition(self.partition);
-            let mut books = state.books.borrow_mut();
-            state.touch_books(&books, touch::bought(*order));
-            books.apply_bought(*order, bought);
-        }
-        // Also without events: the entry of a product names its newest record.
-        self.touch(shared, Key::Product(self.id));
-        let turn = Turn {
-            request_id: context.request_id.clone(),
-            actor: context.actor,
-            entity: Entity::Product(self.id),
-            previous: self.last_sequence.0,
-            key: key
-                .as_ref()
-                .map(|(key, answered)| KeyedOutcome { key: key.request(), answered: (*answered).clone() }),
-            events: Events::Product(events),
-        };
-        self.ticket = shared.push(position, now, &turn);
-        self.last_sequence = position.sequence;
-        let relisting = Relisting::of(self.card.as_ref(), self.product.as_ref());
-        match (&self.card, &self.product) {
-            (Some(_), Some(product)) if is_reshaped => {
-                let card = Card::new(self.id, self.partition, product, self.ticket, self.last_sequence);
-                let card = Arc::new(card);
-                shared.directory.renew(Arc::clone(&card));
-                self.card = Some(card);
-            }
-            (Some(card), product) => {
-                card.publish(product.as_ref(), self.ticket, self.last_sequence);
-                if is_unlisted {
-                    shared.directory.unlist(card);
-                    // Should the same id be made again, it gets a card of its own.
-                    self.card = None;
-                }
-            }
-            (None, Some(product)) => {
-                let card = Card::new(self.id, self.partition, product, self.ticket, self.last_sequence);
-                let card = Arc::new(card);
-                shared.directory.enter(Arc::clone(&card));
-                self.card = Some(card);
-            }
-            (None, None) => {}
-        }
-        shared.directory.relist(relisting, self.card.as_ref(), self.ticket);
-        // After the card: whoever has the answer, even by a retry, also sees what it speaks of.
-        if let Some((key, answered)) = key {
-            key.settle(Kept { answered: answered.clone(), position, ticket: self.ticket }, now);
-        }
-    }
-
     /// What the answer says, from the state after the turn.
     fn outcome(
         &self,
@@ -451,28 +386,6 @@ fn weight(event: &Event) -> usize {
         | Event::Described { .. }
         | Event::VariantAdded { .. }
         | Event::VariantDescribed { .. } => RECORD_WEIGHT_MAX,
-    }
-}
-
-/// The order that a purchase is, from the state that its event led to.
-///
-/// # Panics
-///
-/// When the event is none of a purchase, or its product is gone.
-pub(crate) fn bought(live: &Live, event: &Event, owner: Owner, at: Timestamp, sequence: Sequence) -> Bought {
-    let Event::Purchased { line, unit_price, rules, .. } = event else {
-        unreachable!("only purchases are bought")
-    };
-    let product = live.product.as_ref().expect("what was bought exists");
-    Bought {
-        owner,
-        item: Item { product: live.id, variant: line.variant, quantity: line.quantity },
-        unit_price: *unit_price,
-        rules: rules.clone(),
-        description: Arc::clone(product.description()),
-        variant: Arc::clone(&product.variants()[line.variant.index()].description),
-        at,
-        mark: sequence.0,
     }
 }
 

@@ -3,18 +3,16 @@
 //! One message, one stamp and one look of everybody at the card for all of them; the records are those of single
 //! purchases, next to each other in the partition. So replay, ledger and events know nothing of it.
 
-use holdfast_domain::product::{self, Command, Event, Line, Refusal};
+use holdfast_domain::product::{Command, Line, Refusal};
 use holdfast_domain::{OrderId, Timestamp};
 
-use super::{Live, Reply, TurnContext, bought};
+use super::entry::Entry;
+use super::{Live, Reply, TurnContext};
 use crate::Position;
 use crate::context::Context;
-use crate::image::{Key, touch};
-use crate::listing::Relisting;
-use crate::outcome::{Outcome, Purchased};
+use crate::outcome::Outcome;
 use crate::pending::Pending;
 use crate::pricing::Pricing;
-use crate::record::{Entity, Events, Turn};
 
 /// One purchase of many; each has a buyer and a request of its own.
 pub(crate) struct Sale {
@@ -32,17 +30,13 @@ impl Live {
         let mut answers = Vec::with_capacity(sales.len());
         for sale in sales {
             let sold = self.sell_one(shared, sale, now);
-            answers.push(sold.map(|(purchased, position)| {
+            answers.push(sold.map(|(outcome, position)| {
                 first.get_or_insert(position);
-                Outcome::Purchased(purchased)
+                outcome
             }));
         }
         if first.is_some() {
-            let relisting = Relisting::of(self.card.as_ref(), self.product.as_ref());
-            if let Some(card) = &self.card {
-                card.publish(self.product.as_ref(), self.ticket, self.last_sequence);
-            }
-            shared.directory.relist(relisting, self.card.as_ref(), self.ticket);
+            self.publish(shared, false, false);
         }
         self.seal(shared, Ok(Outcome::Each(answers)), first)
     }
@@ -52,50 +46,19 @@ impl Live {
         shared: &TurnContext,
         sale: Sale,
         now: Timestamp,
-    ) -> Result<(Purchased, Position), Refusal> {
+    ) -> Result<(Outcome, Position), Refusal> {
         let Sale { context, order, line } = sale;
         let owner = context.actor.owner();
         let product = self.product.as_ref().ok_or(Refusal::UnknownProduct)?;
         let pricing = Pricing::of(&shared.directory, owner, now);
-        let occasion = pricing.as_ref().map(Pricing::occasion);
         let command = Command::Purchase { order, buyer: owner.buyer(), line };
-        let events = product.decide_at(&command, occasion.as_ref())?;
-        let [event @ Event::Purchased { unit_price, currency, .. }] = events.as_slice() else {
-            unreachable!("a new order's purchase is one event")
-        };
-        let (unit_price, currency) = (*unit_price, *currency);
-        let state = shared.partition(self.partition);
-        if state.changes.is_kept() {
-            touch::product_event(self.product.as_ref(), self.id, event, |key| self.touch(shared, key));
+        let events = product.decide_at(&command, pricing.as_ref().map(Pricing::occasion).as_ref())?;
+        for event in &events {
+            self.apply(shared, event, now);
         }
-        product::apply(&mut self.product, event, now);
         let position = shared.next_position(self.partition);
-        let entry = bought(self, event, owner, now, position.sequence);
-        let mut books = state.books.borrow_mut();
-        state.touch_books(&books, touch::bought(order));
-        books.apply_bought(order, entry);
-        drop(books);
-        self.touch(shared, Key::Product(self.id));
-        let turn = Turn {
-            request_id: context.request_id,
-            actor: context.actor,
-            entity: Entity::Product(self.id),
-            previous: self.last_sequence.0,
-            key: None,
-            events: Events::Product(events),
-        };
-        self.ticket = shared.push(position, now, &turn);
-        self.last_sequence = position.sequence;
-        let product = self.product.as_ref().expect("what was bought exists");
-        let variant = &product.variants()[line.variant.index()];
-        let purchased = Purchased {
-            order,
-            sku: variant.description.sku.clone(),
-            quantity: line.quantity,
-            unit_price,
-            currency,
-            available: variant.levels.available,
-        };
-        Ok((purchased, position))
+        let outcome = self.outcome(&events, Some(&command), Some(position), now);
+        self.push(shared, Entry { context: &context, events, key: None, position, now }, None);
+        Ok((outcome, position))
     }
 }
