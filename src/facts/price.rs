@@ -3,7 +3,7 @@
 use holdfast_actors::domain::price::{self, Event, Kind, Off, Terms};
 use holdfast_actors::domain::{CategoryId, Money, RuleId, account};
 use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::values::{Count, Moment, Sku, id, number, words};
 use crate::http::values::{Category, Id, Rule};
@@ -21,7 +21,10 @@ pub(super) enum PriceFact {
 }
 
 /// The part of a rule that an admin edits.
-#[derive(Debug, Serialize)]
+///
+/// Derived as inherent functions (`remote`), so that the traits below may check what was read.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub(super) struct RuleTerms {
     name: Box<str>,
     kind: KindWord,
@@ -132,25 +135,15 @@ impl From<RuleTerms> for Terms {
     }
 }
 
+impl Serialize for RuleTerms {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
 impl<'de> Deserialize<'de> for RuleTerms {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(remote = "RuleTerms", deny_unknown_fields)]
-        struct Fields {
-            name: Box<str>,
-            kind: KindWord,
-            percent_off: Option<u16>,
-            amount_off: Option<i64>,
-            skus: Vec<Sku>,
-            category_ids: Vec<Id<Category>>,
-            min_quantity: Option<Count>,
-            tier: Option<Tier>,
-            starts_at: Option<Moment>,
-            ends_at: Option<Moment>,
-            priority: i32,
-            active: bool,
-        }
-        let terms = Fields::deserialize(deserializer)?;
+        let terms = Self::deserialize(deserializer)?;
         if terms.percent_off.is_some() == terms.amount_off.is_some() {
             return Err(D::Error::custom("expected one of `percent_off` and `amount_off`"));
         }
