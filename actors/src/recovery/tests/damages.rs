@@ -11,32 +11,36 @@ use super::chains::{Cut, write};
 use super::*;
 use crate::record::encode;
 
-/// A journal on disk: the product is made, and then bought once in each of the frames behind.
-struct Shelf {
-    folder: Folder,
-    id: JournalId,
-    _data: tempfile::TempDir,
-}
-
+const ID: JournalId = JournalId([9; 16]);
 /// How many frames have a purchase.
 const PURCHASES: u64 = 5;
 
+/// A journal on disk: the product is made, and then bought once in each of the frames behind.
+struct Shelf {
+    folder: Folder,
+    _data: tempfile::TempDir,
+}
+
 impl Shelf {
     fn new() -> Self {
-        let data = tempfile::tempdir().expect("there is room");
-        let folder = Folder::open(data.path()).expect("it is ours");
-        let shelf = Self { folder, id: JournalId([9; 16]), _data: data };
+        let shelf = Self::empty();
         fill(&mut shelf.journal());
         shelf
     }
 
+    fn empty() -> Self {
+        let data = tempfile::tempdir().expect("there is room");
+        let folder = Folder::open(data.path()).expect("it is ours");
+        Self { folder, _data: data }
+    }
+
     fn journal(&self) -> SledJournal {
-        let options = sled_journal::Options { id: Some(self.id), ..sled_journal::Options::default() };
+        let options = sled_journal::Options { id: Some(ID), ..sled_journal::Options::default() };
         SledJournal::open(&self.folder, options).expect("it opens")
     }
 
     fn checkpoints(&self) -> Checkpoints {
-        Checkpoints::open(&self.folder, self.id, 16).expect("it opens")
+        Checkpoints::open(&self.folder, ID, 16).expect("it opens")
     }
 
     /// A checkpoint of everything up to before that frame.
@@ -62,6 +66,14 @@ impl Shelf {
         let chain = self.checkpoints().chain(number).expect("it is sound");
         flip(&chain.files().last().expect("it has a file").path, 70);
     }
+}
+
+/// The same journal in memory, whose frames can be damaged, and room for its checkpoints on a shelf.
+fn in_memory() -> (Shelf, Checkpoints, MemoryDisk) {
+    let (shelf, disk) = (Shelf::empty(), MemoryDisk::new(ID, 16));
+    fill(&mut disk.journal());
+    let checkpoints = shelf.checkpoints();
+    (shelf, checkpoints, disk)
 }
 
 fn checkpoint<S: FrameSource>(checkpoints: &Checkpoints, source: &S, end: u64) {
@@ -177,12 +189,7 @@ fn all_of_a_journal_may_be_trimmed() {
 
 #[test]
 fn checkpoint_of_what_the_journal_does_not_have_is_refused() {
-    let data = tempfile::tempdir().expect("there is room");
-    let folder = Folder::open(data.path()).expect("it is ours");
-    let id = JournalId([9; 16]);
-    let checkpoints = Checkpoints::open(&folder, id, 16).expect("it is empty");
-    let disk = MemoryDisk::new(id, 16);
-    fill(&mut disk.journal());
+    let (_shelf, checkpoints, disk) = in_memory();
     checkpoint(&checkpoints, &disk.journal(), 6);
     disk.damage(BatchNumber(6), Vec::clear);
     let started = recover_newest(&mut disk.journal(), &checkpoints, 1, &|_| {});
@@ -191,7 +198,7 @@ fn checkpoint_of_what_the_journal_does_not_have_is_refused() {
     let refused = recover_newest(&mut disk.journal(), &checkpoints, 1, &|_| {}).map(|found| found.report);
     assert!(matches!(refused, Err(Error::Beyond { number: 1, .. })), "{refused:?}");
     // Of another journal that has as many frames.
-    let other = MemoryDisk::new(id, 16);
+    let other = MemoryDisk::new(ID, 16);
     let mut turns = vec![created()];
     turns.extend((1..3).map(|number| product_turn(number, vec![purchased(order(number))])));
     super::write(&mut other.journal(), &turns);
@@ -202,12 +209,7 @@ fn checkpoint_of_what_the_journal_does_not_have_is_refused() {
 
 #[test]
 fn records_that_are_in_the_checkpoint_must_be_in_the_journal() {
-    let data = tempfile::tempdir().expect("there is room");
-    let folder = Folder::open(data.path()).expect("it is ours");
-    let id = JournalId([9; 16]);
-    let checkpoints = Checkpoints::open(&folder, id, 16).expect("it is empty");
-    let disk = MemoryDisk::new(id, 16);
-    fill(&mut disk.journal());
+    let (_shelf, checkpoints, disk) = in_memory();
     let last = chains::head_before(&disk.journal(), BatchNumber(7));
     let cut = Cut { head: chains::head_before(&disk.journal(), BatchNumber(3)), ..Cut::at(&last) };
     write(&checkpoints, &disk.journal(), &cut);
@@ -224,12 +226,7 @@ fn records_that_are_in_the_checkpoint_must_be_in_the_journal() {
 
 #[test]
 fn of_very_many_checkpoints_verify_tries_some_and_the_newest() {
-    let data = tempfile::tempdir().expect("there is room");
-    let folder = Folder::open(data.path()).expect("it is ours");
-    let id = JournalId([9; 16]);
-    let checkpoints = Checkpoints::open(&folder, id, 16).expect("it is empty");
-    let disk = MemoryDisk::new(id, 16);
-    fill(&mut disk.journal());
+    let (_shelf, checkpoints, disk) = in_memory();
     let proof = Proof { checkpoints: Some(&checkpoints), ..Proof::default() };
     let proven = || verify(&disk.journal(), &proof, |_| Ok(())).expect("it is sound").checkpoints;
     assert!(proven().is_empty());
@@ -245,17 +242,11 @@ fn of_very_many_checkpoints_verify_tries_some_and_the_newest() {
 
 #[test]
 fn verify_names_the_entry_that_differs() {
-    let data = tempfile::tempdir().expect("there is room");
-    let folder = Folder::open(data.path()).expect("it is ours");
-    let id = JournalId([9; 16]);
-    let checkpoints = Checkpoints::open(&folder, id, 16).expect("it is empty");
-    let (disk, other) = (MemoryDisk::new(id, 16), MemoryDisk::new(id, 16));
-    fill(&mut disk.journal());
-    fill(&mut other.journal());
+    let (_shelf, checkpoints, disk) = in_memory();
     // What the checkpoint says is of fewer records than it claims.
     let honest = chains::head_before(&disk.journal(), BatchNumber(6));
     let mut found = recover_until(&disk.journal(), None, &Cut::at(&honest).ends, 1, &|_| {}).expect("sound");
-    found.head = chains::head_before(&other.journal(), BatchNumber(7));
+    found.head = chains::head_before(&disk.journal(), BatchNumber(7));
     crate::checkpoint::write_first(&checkpoints, &mut found, Timestamp(1)).expect("there is room");
     let proof = Proof { checkpoints: Some(&checkpoints), ..Proof::default() };
     let verified = verify(&disk.journal(), &proof, |_| Ok(()));
