@@ -16,6 +16,7 @@ use crate::numbers;
 use crate::report;
 use crate::results::Pace;
 use crate::sale::run_id;
+use crate::series::{FLOOR, HOLDFAST};
 use crate::server::{self, Server};
 use crate::shop::{Product, Shop};
 use crate::wire::Style;
@@ -88,7 +89,7 @@ pub(crate) fn run(plan: &mut FloorPlan, server: &Server) -> anyhow::Result<Vec<R
     plan.touched_bytes = memory::warm()?.bytes;
     let plan = &*plan;
     let (address, process) = (server.address, server.process);
-    let server = Endpoint { name: "holdfast".into(), address, processes: vec![process] };
+    let server = Endpoint { name: HOLDFAST.into(), address, processes: vec![process] };
     let mut rounds: Vec<Vec<Round>> = rows.iter().map(|_| Vec::new()).collect();
     let measure_next = |row: &Row, endpoint: &Endpoint, number: u32| {
         cpu::settle(&[process]);
@@ -257,7 +258,7 @@ pub(crate) fn sample_of(reply: &Reply) -> anyhow::Result<Sample> {
 /// Starts a floor server as a process of its own.
 fn start_floor(sample: &Sample) -> anyhow::Result<Endpoint> {
     let (address, process) = floor_server::start(sample)?;
-    Ok(Endpoint { name: "floor".into(), address, processes: vec![process] })
+    Ok(Endpoint { name: FLOOR.into(), address, processes: vec![process] })
 }
 
 /// Drives one endpoint for the warm-up and the measured time.

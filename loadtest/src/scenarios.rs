@@ -13,6 +13,7 @@ use crate::findings::{Findings, Invariant};
 use crate::load::{self, Endpoint, Load, Measured};
 use crate::results::{Document, Pace, Rival};
 use crate::sale::{Target, run_id};
+use crate::series::HOLDFAST;
 use crate::shop::Shop;
 use crate::wire::Style;
 use crate::{document, page, place, report, server};
@@ -215,7 +216,7 @@ fn measure(scenario: &Scenario, target: &Target) -> anyhow::Result<Outcome> {
     let load = scenario.load();
     let preparation = Preparation::make(scenario, &load, &style, &mut shop)?;
     let endpoint = Endpoint {
-        name: "holdfast".into(),
+        name: HOLDFAST.into(),
         address: target.address,
         processes: target.process.into_iter().collect(),
     };
@@ -253,7 +254,7 @@ fn finish(
     settings: Vec<String>,
 ) -> anyhow::Result<bool> {
     document.rivals.push(Rival {
-        name: "holdfast".into(),
+        name: HOLDFAST.into(),
         description: DESCRIPTION.into(),
         version: outcome.version,
         settings,

@@ -5,11 +5,10 @@
 use std::time::{Duration, Instant};
 
 use crate::load::{ProductTally, Tally, Workload};
+use crate::series::HOLDFAST;
 use crate::server;
 use crate::shop::{Figures, Product, Shop};
 use crate::wire::Style;
-
-use super::rows::HOLDFAST;
 
 const BATCH_OPERATIONS: usize = 1_000;
 /// The longest there is: that they lapse is another scenario.

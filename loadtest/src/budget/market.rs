@@ -9,13 +9,14 @@ use anyhow::{Context, ensure};
 
 use super::Plan;
 use super::books::{Batches, Sold, one_unit};
-use super::rows::{FLOOR, HOLDFAST, OVERLOADED, Rivals, Row, Scenario};
+use super::rows::{OVERLOADED, Rivals, Row, Scenario};
 use crate::caller::{Caller, Reply};
 use crate::contenders::contest::{check_alike, order};
 use crate::contenders::{self, Contender, Heard, Kind, Stock};
 use crate::load::{self, Choice, Endpoint, Load, Workload};
 use crate::results::{Document, Measurement, Pace, Rival};
 use crate::sale::run_id;
+use crate::series::{FLOOR, HOLDFAST};
 use crate::server::{self, Server, ServerPlan};
 use crate::shop::{Product, Shop};
 use crate::wire::{Request, Style};

@@ -10,9 +10,8 @@ use crate::contenders::Kind;
 use crate::numbers;
 use crate::report;
 use crate::results::{Better, BudgetRow, Measurement};
+use crate::series::{FLOOR, HOLDFAST};
 
-pub(super) const HOLDFAST: &str = "holdfast";
-pub(super) const FLOOR: &str = "floor";
 /// The code of an answer that sold nothing because too many wanted to buy.
 pub(super) const OVERLOADED: &str = "overloaded";
 /// Every strategy of theirs; the best of a round counts.

@@ -16,6 +16,7 @@ use crate::floor_server::Sample;
 use crate::load::{self, Choice, Endpoint, Load, ProductTally, Tally, Workload};
 use crate::results::{Document, Measurement, Pace, Rival};
 use crate::sale::run_id;
+use crate::series::{FLOOR, HOLDFAST};
 use crate::server::{self, ServerPlan};
 use crate::shop::{Product, Shop, Wanted};
 use crate::wire::{Request, Style};
@@ -238,7 +239,7 @@ fn enter_holdfast(plan: &Plan, server_plan: &ServerPlan) -> anyhow::Result<(Race
         .collect();
     let stock = Stock { products: shop.create_all(&wanted)? };
     let rival = Rival {
-        name: "holdfast".into(),
+        name: HOLDFAST.into(),
         description: "product actors in memory; each purchase in a journal on disk, synced before its answer"
             .into(),
         version: shop.version()?,
@@ -259,7 +260,7 @@ fn enter_floor(holdfast: &Racer, sample: &Reply) -> anyhow::Result<Racer> {
     let sample: Sample = floor::sample_of(sample)?;
     let (address, process) = super::own_server("floor-server", &sample, None)?;
     let rival = Rival {
-        name: "floor".into(),
+        name: FLOOR.into(),
         description:
             "a bare actix-web endpoint: reads the same request, answers the same bytes, keeps nothing".into(),
         version: format!("actix-web, as in loadtest {}", env!("CARGO_PKG_VERSION")),
@@ -340,7 +341,7 @@ impl Racer {
                 // The ledger behind the figures, with each order, is for the other scenarios' auditor.
                 books.orders = books.purchases;
                 let wrong = books::judge(stock, &self.heard, &books);
-                Ok(wrong.into_iter().map(|wrong| format!("holdfast: {wrong}")).collect())
+                Ok(wrong.into_iter().map(|wrong| format!("{HOLDFAST}: {wrong}")).collect())
             }
         }
     }

@@ -19,7 +19,7 @@ fn row(address: SocketAddr, is_sold_out: bool) -> Row {
         aim: 0.8,
         connections: 6,
         workload: workload.expect("two products"),
-        floor: Endpoint { name: "floor".into(), address, processes: vec![std::process::id()] },
+        floor: Endpoint { name: FLOOR.into(), address, processes: vec![std::process::id()] },
     }
 }
 
