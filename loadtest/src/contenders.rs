@@ -6,12 +6,8 @@
 //! `answer`, `store`), by which servers (`programs`, `postgres`, `redis`), what they wrote down (`books`), and all of them in one
 //! run (`contest`).
 
-use std::fs::File;
-use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use anyhow::Context;
 use clap::ValueEnum;
@@ -39,8 +35,6 @@ pub(crate) mod contest;
 pub(crate) use books::Heard;
 pub(crate) use front::serve_standard_input;
 use store::Settings;
-
-const START_S_MAX: u64 = 60;
 
 /// One way to sell the last unit once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
@@ -232,30 +226,8 @@ fn start_with(
 
 /// Starts the front as a process of its own.
 fn front_process(settings: &Settings, log: &Path) -> anyhow::Result<(SocketAddr, Front)> {
-    let (address, process) = own_server("contender-server", settings, Some(log))?;
-    Ok((address, Front::Process(process)))
-}
-
-/// Starts this program as the server `name`, which is `told` one line of JSON and ends when its standard input does.
-fn own_server(name: &str, told: &impl Serialize, log: Option<&Path>) -> anyhow::Result<(SocketAddr, u32)> {
-    let program = std::env::current_exe().context("find this program's own path")?;
-    let mut command = Command::new(program);
-    command.arg(name).stdin(Stdio::piped()).stdout(Stdio::piped());
-    if let Some(log) = log {
-        command.stderr(File::create(log).with_context(|| format!("make the log of {name}"))?);
-    }
-    let mut child = command.spawn().with_context(|| format!("start {name}"))?;
-    let mut line = serde_json::to_string(told).context("write what it is told")?;
-    line.push('\n');
-    let stdin = child.stdin.as_mut().with_context(|| format!("the stdin of {name} is not a pipe"))?;
-    stdin.write_all(line.as_bytes()).with_context(|| format!("tell {name}"))?;
-    let stdout = child.stdout.take().with_context(|| format!("the stdout of {name} is not a pipe"))?;
-    let ready = server::watch(stdout);
-    let process = guard::adopt(child);
-    let address = ready.recv_timeout(Duration::from_secs(START_S_MAX)).with_context(|| {
-        format!("{name} did not start; log:\n{}", log.map(server::last_lines).unwrap_or_default())
-    })?;
-    Ok((address, process))
+    let server = server::start_own("contender-server", settings, Some(log))?;
+    Ok((server.address, Front::Process(server.process)))
 }
 
 impl Contender {

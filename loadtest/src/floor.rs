@@ -16,7 +16,7 @@ use crate::numbers;
 use crate::report;
 use crate::results::Pace;
 use crate::sale::run_id;
-use crate::series::{FLOOR, HOLDFAST};
+use crate::series::HOLDFAST;
 use crate::server::{self, Server};
 use crate::shop::{Product, Shop};
 use crate::wire::Style;
@@ -88,8 +88,8 @@ pub(crate) fn run(plan: &mut FloorPlan, server: &Server) -> anyhow::Result<Vec<R
     let rows = prepare(plan, server)?;
     plan.touched_bytes = memory::warm()?.bytes;
     let plan = &*plan;
-    let (address, process) = (server.address, server.process);
-    let server = Endpoint { name: HOLDFAST.into(), address, processes: vec![process] };
+    let process = server.process;
+    let server = server::endpoint(HOLDFAST, server);
     let mut rounds: Vec<Vec<Round>> = rows.iter().map(|_| Vec::new()).collect();
     let measure_next = |row: &Row, endpoint: &Endpoint, number: u32| {
         cpu::settle(&[process]);
@@ -136,7 +136,7 @@ pub(crate) fn drive_floor_only(plan: &FloorPlan) -> anyhow::Result<()> {
         line("journal-position", "0123456789abcdef0123"),
     ];
     let body = format!("{{\"order_id\":\"{id}\",\"filler\":\"{}\"}}", "x".repeat(120));
-    let floor = start_floor(&Sample { status: 201, headers, body })?;
+    let floor = floor_server::start(&Sample { status: 201, headers, body })?;
     println!("http://{}/api/v1/products/{id}/purchase", floor.address);
     let style = Style { host: floor.address.to_string(), run: run_id() };
     let workload = Workload::purchases(&style, vec![id.to_owned()], Choice::Uniform)?;
@@ -203,7 +203,7 @@ impl Row {
     ) -> anyhow::Result<Self> {
         let sample = buyer.sample(workload.template().bytes())?;
         ensure!(sample.status == expected_status, "{name}: the sample was answered {}", sample.status);
-        let floor = start_floor(&sample_of(&sample)?)?;
+        let floor = floor_server::start(&sample_of(&sample)?)?;
         let name = name.to_owned();
         Ok(Self { name, must, aim, connections, workload, floor })
     }
@@ -253,12 +253,6 @@ pub(crate) fn sample_of(reply: &Reply) -> anyhow::Result<Sample> {
         headers: reply.headers.iter().filter(|(name, _)| !is_own(name)).cloned().collect(),
         body: String::from_utf8(reply.body.clone()).context("an answer that is not UTF-8")?,
     })
-}
-
-/// Starts a floor server as a process of its own.
-fn start_floor(sample: &Sample) -> anyhow::Result<Endpoint> {
-    let (address, process) = floor_server::start(sample)?;
-    Ok(Endpoint { name: FLOOR.into(), address, processes: vec![process] })
 }
 
 /// Drives one endpoint for the warm-up and the measured time.

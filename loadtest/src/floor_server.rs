@@ -7,9 +7,7 @@
 
 use std::io::{BufRead, Read, Write};
 use std::net::SocketAddr;
-use std::process::{Command, Stdio};
 use std::thread;
-use std::time::Duration;
 
 use actix_web::dev::Server;
 use actix_web::http::StatusCode;
@@ -20,9 +18,9 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use crate::{guard, server};
-
-const START_MAX: Duration = Duration::from_secs(30);
+use crate::load::Endpoint;
+use crate::series::FLOOR;
+use crate::server;
 
 /// The one answer, taken from the server that is measured against the floor.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -53,22 +51,9 @@ struct Purchase {
 /// # Errors
 ///
 /// When it does not start.
-pub(crate) fn start(sample: &Sample) -> anyhow::Result<(SocketAddr, u32)> {
-    let program = std::env::current_exe().context("find this program's own path")?;
-    let mut child = Command::new(program)
-        .arg("floor-server")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("start a floor server")?;
-    let mut line = serde_json::to_string(sample).context("write the sample")?;
-    line.push('\n');
-    let stdin = child.stdin.as_mut().context("the floor server's stdin is not a pipe")?;
-    stdin.write_all(line.as_bytes()).context("send the sample")?;
-    let ready = server::watch(child.stdout.take().context("the floor server's stdout is not a pipe")?);
-    let process = guard::adopt(child);
-    let address = ready.recv_timeout(START_MAX).context("the floor server did not start")?;
-    Ok((address, process))
+pub(crate) fn start(sample: &Sample) -> anyhow::Result<Endpoint> {
+    let server = server::start_own("floor-server", sample, None)?;
+    Ok(server::endpoint(FLOOR, &server))
 }
 
 /// Serves until standard input ends.

@@ -1,10 +1,10 @@
 //! Server: the process under test, started on a folder of its own and killed by its id.
 //!
 //! Speaks the command line of the API contract, section 10. Called by every scenario that does not get
-//! a `--url`.
+//! a `--url`. What it is compared with and is served by this program itself is started here as well.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdout, Command, Stdio};
@@ -14,8 +14,10 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use rustix::fs::statfs;
+use serde::Serialize;
 
 use crate::caller::Caller;
+use crate::load::Endpoint;
 use crate::sale::Target;
 use crate::shop::Shop;
 use crate::{binary, guard};
@@ -38,6 +40,8 @@ const RATE_LIMITS: [(&str, &str); 4] = [
 ];
 /// A setting that only servers with rate limits know; an older one would refuse to start with them.
 const RATE_LIMIT_SETTING: &str = "rate_limit_per_second";
+/// A server of this program has nothing to recover.
+const OWN_START_S_MAX: u64 = 60;
 const LOG_LINES_SHOWN: usize = 15;
 const TMPFS_MAGIC: u64 = 0x0102_1994;
 
@@ -74,6 +78,11 @@ pub(crate) fn target(server: &Server) -> Target {
         password: PASSWORD.into(),
         process: Some(server.process),
     }
+}
+
+/// A server that is there to be measured as `name`.
+pub(crate) fn endpoint(name: &str, server: &Server) -> Endpoint {
+    Endpoint { name: name.to_owned(), address: server.address, processes: vec![server.process] }
 }
 
 impl ServerPlan {
@@ -189,8 +198,34 @@ impl Starting {
     }
 }
 
+/// Starts this program as the server `name`, which is `told` one line of JSON and ends when its standard input does.
+///
+/// # Errors
+///
+/// When it cannot be run or is not ready in time; with the last lines of `log`.
+pub(crate) fn start_own(name: &str, told: &impl Serialize, log: Option<&Path>) -> anyhow::Result<Server> {
+    let program = std::env::current_exe().context("find this program's own path")?;
+    let mut command = Command::new(program);
+    command.arg(name).stdin(Stdio::piped()).stdout(Stdio::piped());
+    if let Some(log) = log {
+        command.stderr(File::create(log).with_context(|| format!("make the log of {name}"))?);
+    }
+    let mut child = command.spawn().with_context(|| format!("start {name}"))?;
+    let mut line = serde_json::to_string(told).context("write what it is told")?;
+    line.push('\n');
+    let stdin = child.stdin.as_mut().with_context(|| format!("the stdin of {name} is not a pipe"))?;
+    stdin.write_all(line.as_bytes()).with_context(|| format!("tell {name}"))?;
+    let stdout = child.stdout.take().with_context(|| format!("the stdout of {name} is not a pipe"))?;
+    let ready = watch(stdout);
+    let process = guard::adopt(child);
+    let address = ready.recv_timeout(Duration::from_secs(OWN_START_S_MAX)).with_context(|| {
+        format!("{name} did not start; log:\n{}", log.map(last_lines).unwrap_or_default())
+    })?;
+    Ok(Server { process, address })
+}
+
 /// Reads `stdout` to its end on a thread, so that the child never blocks, and tells the ready line.
-pub(crate) fn watch(stdout: ChildStdout) -> Receiver<SocketAddr> {
+fn watch(stdout: ChildStdout) -> Receiver<SocketAddr> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {

@@ -214,7 +214,7 @@ impl Market {
             (0..plan.spread_products).map(|n| format!("batch-{}-{n:05}", style.run)).collect();
         let products = shop.create_products(&skus, BATCH_STOCK)?;
         let mut batches = Batches::new(shop, style, products);
-        let (endpoint, workload) = (endpoint(HOLDFAST, &server), batches.workload()?);
+        let (endpoint, workload) = (server::endpoint(HOLDFAST, &server), batches.workload()?);
         let subject = Subject { endpoint, workload, product_ids: skus, seller: Seller::Batches };
         self.batches = Some(batches);
         let (scenario, connections, pace) = (Scenario::Batch, BATCH_CONNECTIONS, Pace::Closed);
@@ -285,7 +285,7 @@ impl Case {
             Scenario::Spread => Seller::Holdfast(1),
             _ => Seller::Nobody,
         };
-        let endpoint = endpoint(HOLDFAST, server);
+        let endpoint = server::endpoint(HOLDFAST, server);
         let subjects = vec![Subject { endpoint, workload, product_ids, seller }];
         Ok(Self { scenario, connections, pace, subjects, sample: None })
     }
@@ -303,8 +303,7 @@ impl Case {
 
     /// A bare endpoint that answers what Holdfast answers here.
     fn add_floor(&mut self, sample: &Reply, style: &Style) -> anyhow::Result<()> {
-        let (address, process) = floor_server::start(&floor::sample_of(sample)?)?;
-        let endpoint = Endpoint { name: FLOOR.to_owned(), address, processes: vec![process] };
+        let endpoint = floor_server::start(&floor::sample_of(sample)?)?;
         let product_ids = self.subjects.first().context("a case has Holdfast")?.product_ids.clone();
         let workload = workload(self.scenario, style, product_ids.clone())?;
         self.subjects.push(Subject { endpoint, workload, product_ids, seller: Seller::Nobody });
@@ -387,10 +386,6 @@ fn enter(server: &Server) -> anyhow::Result<(Shop, Style)> {
     let mut shop = Shop::new(Caller::new(server.address, host.clone()));
     shop.log_in(server::EMAIL, server::PASSWORD)?;
     Ok((shop, Style { host, run: run_id() }))
-}
-
-fn endpoint(name: &str, server: &Server) -> Endpoint {
-    Endpoint { name: name.to_owned(), address: server.address, processes: vec![server.process] }
 }
 
 fn holdfast(version: String, rate_limits: &str, plan: &Plan) -> Rival {

@@ -12,7 +12,6 @@ use anyhow::{Context, ensure};
 use super::books::{self, Books, Figures, Heard};
 use super::{Contender, Kind, Stock};
 use crate::caller::{Caller, Reply};
-use crate::floor_server::Sample;
 use crate::load::{self, Choice, Endpoint, Load, ProductTally, Tally, Workload};
 use crate::results::{Document, Measurement, Pace, Rival};
 use crate::sale::run_id;
@@ -20,7 +19,7 @@ use crate::series::{FLOOR, HOLDFAST};
 use crate::server::{self, ServerPlan};
 use crate::shop::{Product, Shop, Wanted};
 use crate::wire::{Request, Style};
-use crate::{compare, cpu, document, floor, memory, numbers, page, place, report};
+use crate::{compare, cpu, document, floor, floor_server, memory, numbers, page, place, report};
 
 const FLASH_CONNECTIONS: usize = 64;
 const SPREAD_CONNECTIONS: usize = 256;
@@ -247,8 +246,7 @@ fn enter_holdfast(plan: &Plan, server_plan: &ServerPlan) -> anyhow::Result<(Race
             .chain(server_plan.settings())
             .collect(),
     };
-    let processes = vec![server.process];
-    let endpoint = Endpoint { name: rival.name.clone(), address: server.address, processes };
+    let endpoint = server::endpoint(HOLDFAST, &server);
     let products = stock.products.clone();
     let mut racer = Racer::new(rival, endpoint, &products, Ledger::Holdfast(Box::new(shop), stock))?;
     let sample = racer.buy_sample(&products)?;
@@ -257,8 +255,7 @@ fn enter_holdfast(plan: &Plan, server_plan: &ServerPlan) -> anyhow::Result<(Race
 
 /// The bare endpoint that answers as many bytes as Holdfast does.
 fn enter_floor(holdfast: &Racer, sample: &Reply) -> anyhow::Result<Racer> {
-    let sample: Sample = floor::sample_of(sample)?;
-    let (address, process) = super::own_server("floor-server", &sample, None)?;
+    let endpoint = floor_server::start(&floor::sample_of(sample)?)?;
     let rival = Rival {
         name: FLOOR.into(),
         description:
@@ -266,7 +263,6 @@ fn enter_floor(holdfast: &Racer, sample: &Reply) -> anyhow::Result<Racer> {
         version: format!("actix-web, as in loadtest {}", env!("CARGO_PKG_VERSION")),
         settings: Vec::new(),
     };
-    let endpoint = Endpoint { name: rival.name.clone(), address, processes: vec![process] };
     let Ledger::Holdfast(_, stock) = &holdfast.ledger else { unreachable!("Holdfast keeps books") };
     Racer::new(rival, endpoint, &stock.products, Ledger::None)
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use super::*;
 use crate::floor_server::serve_in_test;
+use crate::series::FLOOR;
 
 fn row(address: SocketAddr, is_sold_out: bool) -> Row {
     let style = Style { host: address.to_string(), run: "00000000".into() };
