@@ -19,6 +19,7 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use crate::load::Endpoint;
+use crate::results::Rival;
 use crate::series::FLOOR;
 use crate::server;
 
@@ -54,6 +55,16 @@ struct Purchase {
 pub(crate) fn start(sample: &Sample) -> anyhow::Result<Endpoint> {
     let server = server::start_own("floor-server", sample, None)?;
     Ok(server::endpoint(FLOOR, &server))
+}
+
+/// The floor as documents tell of it.
+pub(crate) fn rival() -> Rival {
+    Rival {
+        name: FLOOR.to_owned(),
+        description: "a bare actix-web endpoint that parses the same and answers the same bytes".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        settings: Vec::new(),
+    }
 }
 
 /// Serves until standard input ends.

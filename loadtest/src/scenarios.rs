@@ -11,7 +11,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use crate::findings::{Findings, Invariant};
 use crate::load::{self, Endpoint, Load, Measured};
-use crate::results::{Document, Pace, Rival};
+use crate::results::{Document, Pace};
 use crate::sale::{Target, run_id};
 use crate::series::HOLDFAST;
 use crate::shop::Shop;
@@ -24,8 +24,6 @@ mod preparation;
 use preparation::Preparation;
 
 const READY_S_MAX: u64 = 60;
-const DESCRIPTION: &str =
-    "an actor for each product; each fact is in the journal, and synced, before it is answered";
 /// Outcomes that may come unasked for and break nothing: the server had no time, or the answer got lost.
 const HARMLESS: [&str; 6] =
     ["overloaded", "not_ready", "rate_limited", "insufficient_stock", "lost", "unanswered"];
@@ -200,11 +198,9 @@ pub(crate) fn run(scenario: &Scenario) -> anyhow::Result<bool> {
     let (program, parent) = (common.server_binary.as_deref(), common.data_parent.as_deref());
     let plan = place::prepare(program, parent, &common.server_env)?;
     document.machine.file_system = document::file_system(plan.folder());
-    let mut settings = vec![format!("rate limits: {}", plan.rate_limits())];
-    settings.extend(common.server_env.iter().cloned());
     let server = plan.start(0)?;
     let outcome = measure(scenario, &server::target(&server));
-    place::keeping(&plan, outcome.and_then(|outcome| finish(common, document, outcome, settings)))
+    place::keeping(&plan, outcome.and_then(|outcome| finish(common, document, outcome, plan.settings())))
 }
 
 /// Prepares, measures and audits.
@@ -253,12 +249,7 @@ fn finish(
     outcome: Outcome,
     settings: Vec<String>,
 ) -> anyhow::Result<bool> {
-    document.rivals.push(Rival {
-        name: HOLDFAST.into(),
-        description: DESCRIPTION.into(),
-        version: outcome.version,
-        settings,
-    });
+    document.rivals.push(server::rival(outcome.version, settings));
     document.measurements.push(outcome.measured.measurement);
     for violation in outcome.findings.violations() {
         let examples = violation.examples.join("; ");

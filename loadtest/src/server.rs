@@ -18,7 +18,9 @@ use serde::Serialize;
 
 use crate::caller::Caller;
 use crate::load::Endpoint;
+use crate::results::Rival;
 use crate::sale::Target;
+use crate::series::HOLDFAST;
 use crate::shop::Shop;
 use crate::{binary, guard};
 
@@ -85,6 +87,16 @@ pub(crate) fn endpoint(name: &str, server: &Server) -> Endpoint {
     Endpoint { name: name.to_owned(), address: server.address, processes: vec![server.process] }
 }
 
+/// Holdfast as documents tell of it.
+pub(crate) fn rival(version: String, settings: Vec<String>) -> Rival {
+    Rival {
+        name: HOLDFAST.to_owned(),
+        description: "an actor for each product; a record in a synced journal before each answer".to_owned(),
+        version,
+        settings,
+    }
+}
+
 impl ServerPlan {
     /// Makes a fresh folder for `binary`, removed at the end.
     ///
@@ -115,9 +127,11 @@ impl ServerPlan {
         if self.has_rate_limits { "raised so high that they are counted and never reached" } else { "none" }
     }
 
-    /// What was set for it besides, as NAME=VALUE.
-    pub(crate) fn settings(&self) -> impl Iterator<Item = String> {
-        self.environment.iter().map(|(name, value)| format!("{name}={value}"))
+    /// What was done about its rate limits, and what was set for it besides, as NAME=VALUE.
+    pub(crate) fn settings(&self) -> Vec<String> {
+        let rate_limits = format!("rate limits: {}", self.rate_limits());
+        let environment = self.environment.iter().map(|(name, value)| format!("{name}={value}"));
+        std::iter::once(rate_limits).chain(environment).collect()
     }
 
     pub(crate) fn folder(&self) -> &Path {

@@ -16,7 +16,7 @@ use crate::contenders::{self, Contender, Heard, Kind, Stock};
 use crate::load::{self, Choice, Endpoint, Load, Workload};
 use crate::results::{Document, Measurement, Pace, Rival};
 use crate::sale::run_id;
-use crate::series::{FLOOR, HOLDFAST};
+use crate::series::HOLDFAST;
 use crate::server::{self, Server, ServerPlan};
 use crate::shop::{Product, Shop};
 use crate::wire::{Request, Style};
@@ -90,7 +90,7 @@ impl Market {
         let server_plan = plan.server_plan()?;
         let server = server_plan.start(0)?;
         let (mut shop, style) = enter(&server)?;
-        document.rivals.push(holdfast(shop.version()?, server_plan.rate_limits(), plan));
+        document.rivals.push(server::rival(shop.version()?, server_plan.settings()));
         let goods = Goods::stock(plan, &mut shop, &style)?;
         let needs: Vec<_> = rows.iter().filter_map(|row| row.needs()).collect();
         let mut market = Self {
@@ -127,7 +127,7 @@ impl Market {
             }
         }
         let is_floored = market.cases.iter().any(|case| case.subjects.len() > 1);
-        document.rivals.extend(is_floored.then(floor_rival));
+        document.rivals.extend(is_floored.then(floor_server::rival));
         for kind in Kind::ALL {
             let wants = |scenario| rivals(scenario).iter().any(|it| it.kinds().contains(&kind));
             if wants(Scenario::Flash) || wants(Scenario::Spread) {
@@ -386,26 +386,6 @@ fn enter(server: &Server) -> anyhow::Result<(Shop, Style)> {
     let mut shop = Shop::new(Caller::new(server.address, host.clone()));
     shop.log_in(server::EMAIL, server::PASSWORD)?;
     Ok((shop, Style { host, run: run_id() }))
-}
-
-fn holdfast(version: String, rate_limits: &str, plan: &Plan) -> Rival {
-    let mut settings = vec![format!("rate limits: {rate_limits}")];
-    settings.extend(plan.server_env.iter().map(|(name, value)| format!("{name}={value}")));
-    Rival {
-        name: HOLDFAST.to_owned(),
-        description: "an actor for each product; a record in a synced journal before each answer".to_owned(),
-        version,
-        settings,
-    }
-}
-
-fn floor_rival() -> Rival {
-    Rival {
-        name: FLOOR.to_owned(),
-        description: "a bare actix-web endpoint that parses the same and answers the same bytes".to_owned(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        settings: Vec::new(),
-    }
 }
 
 fn tell(plan: &Plan, it: &Measurement) {

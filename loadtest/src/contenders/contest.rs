@@ -15,7 +15,7 @@ use crate::caller::{Caller, Reply};
 use crate::load::{self, Choice, Endpoint, Load, ProductTally, Tally, Workload};
 use crate::results::{Document, Measurement, Pace, Rival};
 use crate::sale::run_id;
-use crate::series::{FLOOR, HOLDFAST};
+use crate::series::HOLDFAST;
 use crate::server::{self, ServerPlan};
 use crate::shop::{Product, Shop, Wanted};
 use crate::wire::{Request, Style};
@@ -237,15 +237,7 @@ fn enter_holdfast(plan: &Plan, server_plan: &ServerPlan) -> anyhow::Result<(Race
         .map(|(sku, stock)| Wanted { sku: sku.clone(), stock: *stock, ..Wanted::default() })
         .collect();
     let stock = Stock { products: shop.create_all(&wanted)? };
-    let rival = Rival {
-        name: HOLDFAST.into(),
-        description: "product actors in memory; each purchase in a journal on disk, synced before its answer"
-            .into(),
-        version: shop.version()?,
-        settings: std::iter::once(format!("rate limits: {}", server_plan.rate_limits()))
-            .chain(server_plan.settings())
-            .collect(),
-    };
+    let rival = server::rival(shop.version()?, server_plan.settings());
     let endpoint = server::endpoint(HOLDFAST, &server);
     let products = stock.products.clone();
     let mut racer = Racer::new(rival, endpoint, &products, Ledger::Holdfast(Box::new(shop), stock))?;
@@ -256,15 +248,8 @@ fn enter_holdfast(plan: &Plan, server_plan: &ServerPlan) -> anyhow::Result<(Race
 /// The bare endpoint that answers as many bytes as Holdfast does.
 fn enter_floor(holdfast: &Racer, sample: &Reply) -> anyhow::Result<Racer> {
     let endpoint = floor_server::start(&floor::sample_of(sample)?)?;
-    let rival = Rival {
-        name: FLOOR.into(),
-        description:
-            "a bare actix-web endpoint: reads the same request, answers the same bytes, keeps nothing".into(),
-        version: format!("actix-web, as in loadtest {}", env!("CARGO_PKG_VERSION")),
-        settings: Vec::new(),
-    };
     let Ledger::Holdfast(_, stock) = &holdfast.ledger else { unreachable!("Holdfast keeps books") };
-    Racer::new(rival, endpoint, &stock.products, Ledger::None)
+    Racer::new(floor_server::rival(), endpoint, &stock.products, Ledger::None)
 }
 
 /// The same header lines and, but for digits, as many bytes: else one of them would have less to do.
