@@ -6,11 +6,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use clap::{Args, ValueEnum};
 
 use crate::results::{BudgetRow, Document};
-use crate::{document, guard, memory, numbers, page, report, server};
+use crate::{document, guard, memory, numbers, page, place, report, server};
 
 mod books;
 mod market;
@@ -126,10 +126,6 @@ impl Plan {
         let rounds = request.rounds.unwrap_or(if is_short { 1 } else { 5 });
         ensure!((1..=ROUNDS_MAX).contains(&rounds), "--rounds takes 1 to {ROUNDS_MAX}");
         let is_wanted = |row: &Row| request.rows.is_empty() || request.rows.contains(row);
-        let setting = |setting: &String| {
-            let (name, value) = setting.split_once('=').context("--server-env takes NAME=VALUE")?;
-            anyhow::Ok((name.to_owned(), value.to_owned()))
-        };
         Ok(Self {
             rows: Row::value_variants().iter().copied().filter(is_wanted).collect(),
             rounds,
@@ -139,7 +135,7 @@ impl Plan {
             is_short,
             data_parent: request.data_parent.clone(),
             server_binary: request.server_binary.clone(),
-            server_env: request.server_env.iter().map(setting).collect::<anyhow::Result<_>>()?,
+            server_env: place::environment(&request.server_env)?,
         })
     }
 }

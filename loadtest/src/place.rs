@@ -1,9 +1,9 @@
 //! Place: where a scenario is run, a server that runs already or one of ours.
 //!
-//! Called by `cli` and `scenarios`, which both take the same options for it.
+//! Called by `cli`, `scenarios`, `contenders` and `budget`, which take the same options for it.
 
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 
@@ -20,16 +20,25 @@ pub(crate) fn prepare(
     parent: Option<&Path>,
     settings: &[String],
 ) -> anyhow::Result<ServerPlan> {
-    let mut environment = Vec::with_capacity(settings.len());
-    for setting in settings {
+    let environment = environment(settings)?;
+    ServerPlan::prepare(find(program)?, parent, environment)
+}
+
+/// Names and values of `settings`, each of the form NAME=VALUE.
+pub(crate) fn environment(settings: &[String]) -> anyhow::Result<Vec<(String, String)>> {
+    let pair = |setting: &String| {
         let (name, value) = setting.split_once('=').context("--server-env takes NAME=VALUE")?;
-        environment.push((name.to_owned(), value.to_owned()));
-    }
-    let program = match program {
-        Some(program) => program.canonicalize().with_context(|| format!("find {}", program.display()))?,
-        None => binary::find_or_build()?,
+        Ok((name.to_owned(), value.to_owned()))
     };
-    ServerPlan::prepare(program, parent, environment)
+    settings.iter().map(pair).collect()
+}
+
+/// The path of `program`, or of the release build beside this one.
+pub(crate) fn find(program: Option<&Path>) -> anyhow::Result<PathBuf> {
+    match program {
+        Some(program) => program.canonicalize().with_context(|| format!("find {}", program.display())),
+        None => binary::find_or_build(),
+    }
 }
 
 /// Keeps the server's folder for somebody to look into, when a check failed.

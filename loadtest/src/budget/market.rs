@@ -20,7 +20,7 @@ use crate::series::HOLDFAST;
 use crate::server::{self, Server, ServerPlan};
 use crate::shop::{Product, Shop};
 use crate::wire::{Request, Style};
-use crate::{binary, cpu, floor, floor_server, numbers, report};
+use crate::{cpu, floor, floor_server, numbers, place, report};
 
 /// No server here sells faster than this; stock is made for it.
 const SALES_PER_SECOND_MAX: f64 = 300_000.0;
@@ -369,11 +369,8 @@ impl Goods {
 
 impl Plan {
     fn server_plan(&self) -> anyhow::Result<ServerPlan> {
-        let binary = match &self.server_binary {
-            Some(binary) => binary.canonicalize().with_context(|| format!("find {}", binary.display()))?,
-            None => binary::find_or_build()?,
-        };
-        ServerPlan::prepare(binary, self.data_parent.as_deref(), self.server_env.clone())
+        let program = place::find(self.server_binary.as_deref())?;
+        ServerPlan::prepare(program, self.data_parent.as_deref(), self.server_env.clone())
     }
 
     const fn steady_per_second(&self) -> f64 {
