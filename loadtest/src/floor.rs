@@ -12,19 +12,15 @@ use serde::Serialize;
 use crate::caller::{Caller, Reply};
 use crate::floor_server::Sample;
 use crate::load::{self, Choice, Endpoint, Load, Workload};
-use crate::numbers;
-use crate::report;
 use crate::results::Pace;
 use crate::sale::run_id;
 use crate::series::HOLDFAST;
 use crate::server::{self, Server};
 use crate::shop::{Product, Shop};
 use crate::wire::Style;
-use crate::{cpu, floor_server, memory};
+use crate::{cpu, floor_server, memory, numbers, plenty, report};
 
-const WARM_UP_MS: u64 = 500;
-/// No server here sells faster than this; stock is made for it.
-const SALES_PER_SECOND_MAX: f64 = 300_000.0;
+const WARM_UP: Duration = Duration::from_millis(500);
 
 /// How long and how often to measure.
 #[derive(Debug, Serialize)]
@@ -164,18 +160,16 @@ fn prepare(plan: &FloorPlan, server: &Server) -> anyhow::Result<Vec<Row>> {
     // Samples are taken as a buyer would, without the administrator's token.
     let mut buyer = Shop::new(Caller::new(server.address, host.clone()));
     let style = Style { host, run: run_id() };
-    let seconds = plan.seconds + f64::from(u32::try_from(WARM_UP_MS).unwrap_or(u32::MAX)) / 1e3;
-    let sales_max = Duration::from_secs_f64(seconds * f64::from(plan.rounds) * SALES_PER_SECOND_MAX);
-    let stock = u32::try_from(sales_max.as_secs()).context("--rounds times --seconds need too much stock")?;
+    let busy = (Duration::from_secs_f64(plan.seconds) + WARM_UP) * plan.rounds;
+    let stock = plenty::units(busy).context("--rounds times --seconds need too much stock")?;
     let hot = shop.create_product(&format!("hot-{}", style.run), stock)?;
-    let read = shop.create_product(&format!("read-{}", style.run), 1_000)?;
+    let read = shop.create_product(&format!("read-{}", style.run), plenty::UNITS_MIN)?;
     let gone = shop.create_product(&format!("gone-{}", style.run), 1)?;
     eprintln!("creating {} products", report::count(numbers::count(plan.spread_products)));
     let skus: Vec<String> =
         (0..plan.spread_products).map(|n| format!("spread-{}-{n:05}", style.run)).collect();
-    let share = stock / u32::try_from(skus.len()).context("too many products")?;
-    // Chance is uneven over few requests each; ten times the even share is plenty.
-    let spread = shop.create_products(&skus, share.saturating_mul(10).max(1_000))?;
+    let share = plenty::share(stock, u32::try_from(skus.len()).context("too many products")?);
+    let spread = shop.create_products(&skus, share)?;
     let ids = |products: Vec<Product>| products.into_iter().map(|product| product.id).collect::<Vec<_>>();
     let purchases = |ids: Vec<String>| Workload::purchases(&style, ids, Choice::Uniform);
     let gone = Workload::refusals(&style, vec![gone.id])?;
@@ -262,7 +256,7 @@ fn measure(plan: &FloorPlan, row: &Row, endpoint: &Endpoint, number: u32) -> any
         connections: row.connections,
         generator_threads: plan.generator_threads,
         pace: Pace::Closed,
-        warm_up: Duration::from_millis(WARM_UP_MS),
+        warm_up: WARM_UP,
         duration: Duration::from_secs_f64(plan.seconds),
         shows_progress: false,
     };

@@ -2,9 +2,9 @@
 //!
 //! Speaks HTTP only and shares no type with the server. In the order one should read them: what may be
 //! asked (`cli`), who is asked (`place`, `server`, `binary`, `guard`, `victim`), how (`wire`, `engine`, `load`,
-//! `caller`, `shop`), what for (`sale`, `scenarios`, `floor`, `contenders`, `crash`, `checkout`, `last_unit`, `storm`),
-//! who judges (`claims`, `auditor`, `findings`, `report`), and what is left behind (`results`, `document`, `series`,
-//! `compare`, `page`).
+//! `caller`, `shop`), what for (`plenty`, `sale`, `scenarios`, `floor`, `contenders`, `crash`, `checkout`,
+//! `last_unit`, `storm`), who judges (`claims`, `auditor`, `findings`, `report`), and what is left behind (`results`,
+//! `document`, `series`, `compare`, `page`).
 
 mod cli;
 
@@ -27,6 +27,7 @@ mod floor;
 mod floor_server;
 mod last_unit;
 mod load;
+mod plenty;
 mod sale;
 mod scenarios;
 mod storm;

@@ -20,14 +20,14 @@ use crate::series::HOLDFAST;
 use crate::server::{self, Server, ServerPlan};
 use crate::shop::{Product, Shop};
 use crate::wire::{Request, Style};
-use crate::{cpu, floor, floor_server, numbers, place, report};
+use crate::{cpu, floor, floor_server, numbers, place, plenty, report};
 
-/// No server here sells faster than this; stock is made for it.
-const SALES_PER_SECOND_MAX: f64 = 300_000.0;
 const WARM_UP: Duration = Duration::from_millis(500);
 /// What the budget says of the open loop.
 const STEADY_PER_SECOND: f64 = 20_000.0;
 const HOT_CONNECTIONS: usize = 64;
+/// Those that buy the hot product: flash and steady.
+const HOT_SCENARIOS: u32 = 2;
 const SPREAD_CONNECTIONS: usize = 256;
 const BATCH_CONNECTIONS: usize = 8;
 const BATCH_STOCK: u32 = 1_000_000;
@@ -336,18 +336,16 @@ fn workload(scenario: Scenario, style: &Style, product_ids: Vec<String>) -> anyh
 
 impl Goods {
     fn stock(plan: &Plan, shop: &mut Shop, style: &Style) -> anyhow::Result<Self> {
-        let seconds = (plan.duration + WARM_UP).as_secs_f64() * f64::from(plan.rounds) * 2.0;
-        let sales_max = Duration::from_secs_f64(seconds * SALES_PER_SECOND_MAX).as_secs();
-        let stock = u32::try_from(sales_max).context("--rounds times --seconds need too much stock")?;
+        let busy = (plan.duration + WARM_UP) * plan.rounds * HOT_SCENARIOS;
+        let stock = plenty::units(busy).context("--rounds times --seconds need too much stock")?;
         eprintln!("creating {} products", report::count(numbers::count(plan.spread_products)));
         let skus: Vec<String> =
             (0..plan.spread_products).map(|n| format!("spread-{}-{n:05}", style.run)).collect();
-        let share = stock / u32::try_from(skus.len()).context("too many products")?;
+        let share = plenty::share(stock, u32::try_from(skus.len()).context("too many products")?);
         let hot = shop.create_product(&format!("hot-{}", style.run), stock)?;
-        let read = shop.create_product(&format!("read-{}", style.run), 1_000)?;
+        let read = shop.create_product(&format!("read-{}", style.run), plenty::UNITS_MIN)?;
         let gone = shop.create_product(&format!("gone-{}", style.run), 1)?;
-        // Chance is uneven over few requests each; ten times the even share is plenty.
-        let spread = shop.create_products(&skus, share.saturating_mul(10).max(1_000))?;
+        let spread = shop.create_products(&skus, share)?;
         let mut buyer = Shop::new(Caller::new(style.host.parse().context("an address")?, style.host.clone()));
         let last_unit = buyer.sample(Request::purchase(style, &gone.id, false).bytes())?;
         ensure!(last_unit.status == 201, "buying the only unit was answered {}", last_unit.status);

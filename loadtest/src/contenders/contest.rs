@@ -19,16 +19,14 @@ use crate::series::HOLDFAST;
 use crate::server::{self, ServerPlan};
 use crate::shop::{Product, Shop, Wanted};
 use crate::wire::{Request, Style};
-use crate::{compare, cpu, document, floor, floor_server, memory, numbers, page, place, report};
+use crate::{compare, cpu, document, floor, floor_server, memory, numbers, page, place, plenty, report};
 
 const FLASH_CONNECTIONS: usize = 64;
 const SPREAD_CONNECTIONS: usize = 256;
 const SPREAD_PRODUCTS: usize = 10_000;
 const SPREAD_PRODUCTS_SHORT: usize = 500;
 const SPREAD_PRODUCTS_MAX: usize = 90_000;
-const WARM_UP_MS: u64 = 500;
-/// No server here sells faster than this; stock is made for it.
-const SALES_PER_SECOND_MAX: f64 = 200_000.0;
+const WARM_UP: Duration = Duration::from_millis(500);
 /// Answers of Holdfast and of a contender may differ by so many bytes: figures have more or fewer digits.
 const BYTES_APART_MAX: usize = 16;
 
@@ -170,12 +168,9 @@ impl Options {
         ensure!(self.pool.is_none_or(|pool| (1..=80).contains(&pool)), "--pool takes 1 to 80");
         ensure!((1..=64).contains(&self.generator_threads), "--generator-threads takes 1 to 64");
         let duration = Duration::from_secs_f64(seconds);
-        let busy = duration + Duration::from_millis(WARM_UP_MS);
-        let sales = Duration::from_secs_f64(busy.as_secs_f64() * f64::from(rounds) * SALES_PER_SECOND_MAX);
-        let sales = u32::try_from(sales.as_secs()).context("--rounds times --seconds need too much stock")?;
-        // Chance is uneven over few requests each; ten times the even share is plenty.
-        let share = sales / u32::try_from(spread)?;
-        let each = share.saturating_mul(10).clamp(1_000, sales.max(1_000));
+        let sales = plenty::units((duration + WARM_UP) * rounds)
+            .context("--rounds times --seconds need too much stock")?;
+        let each = plenty::share(sales, u32::try_from(spread)?);
         let run = run_id();
         let sku = |n: usize| format!("contest-{run}-{n:05}");
         let mut goods = vec![(sku(0), sales)];
@@ -194,7 +189,7 @@ impl Plan {
             connections,
             generator_threads: self.generator_threads,
             pace: Pace::Closed,
-            warm_up: Duration::from_millis(WARM_UP_MS),
+            warm_up: WARM_UP,
             duration: self.duration,
             shows_progress: true,
         }

@@ -6,18 +6,13 @@ use anyhow::{Context, ensure};
 
 use super::{Scenario, Spread};
 use crate::load::{Choice, Load, Workload};
-use crate::report;
 use crate::results::Pace;
 use crate::shop::{Product, Shop, Wanted};
 use crate::wire::Style;
+use crate::{plenty, report};
 
-/// No server here answers faster than this; stock is made for it.
-const SALES_PER_SECOND_MAX: u64 = 300_000;
 /// Seconds for which purchases may go on after the measured time, rounded up.
 const DRAIN_S: u64 = 11;
-/// Products of an even load get this much more than an even share: chance is uneven over few requests each.
-const SHARES: u32 = 10;
-const STOCK_MIN: u32 = 1_000;
 /// Whatever the rate, reservations of one product do not use this up: it is what one line may be.
 const BATCH_STOCK: u32 = 1_000_000;
 /// The longest that the API gives: no hold ends before the audit.
@@ -57,7 +52,7 @@ impl Preparation {
         style: &Style,
         shop: &mut Shop,
     ) -> anyhow::Result<Self> {
-        let stock = plenty(load)?;
+        let stock = units(load)?;
         let kind = if matches!(scenario, Scenario::Batch(_)) { Kind::Held } else { Kind::Sold };
         let products = make_products(scenario, stock, style, shop)?;
         let ids: Vec<String> = products.iter().map(|product| product.id.clone()).collect();
@@ -93,32 +88,32 @@ impl Preparation {
 
 fn make_products(
     scenario: &Scenario,
-    plenty: u32,
+    units: u32,
     style: &Style,
     shop: &mut Shop,
 ) -> anyhow::Result<Vec<Product>> {
     let (products, each): (u32, Box<dyn Fn(u32) -> u32>) = match scenario {
         Scenario::Flash(flash) => {
-            let units = flash.units.unwrap_or(plenty);
+            let units = flash.units.unwrap_or(units);
             (1, Box::new(move |_| units))
         }
         Scenario::SoldOut(_) => (1, Box::new(|_| 1)),
         Scenario::Spread(spread) => {
             let products = spread.products.unwrap_or(if spread.common.short { 1_000 } else { 10_000 });
             if spread.uniform {
-                (products, Box::new(move |_| share(plenty, products)))
+                (products, Box::new(move |_| plenty::share(units, products)))
             } else {
                 // The chance of the n-th is at most 1/n, whatever the exponent: the n before it are as likely each.
-                (products, Box::new(move |rank| (plenty / rank).saturating_add(STOCK_MIN)))
+                (products, Box::new(move |rank| (units / rank).saturating_add(plenty::UNITS_MIN)))
             }
         }
         Scenario::Browse(browse) => (
             browse.products.unwrap_or(if browse.common.short { 500 } else { 10_000 }),
-            Box::new(|_| STOCK_MIN),
+            Box::new(|_| plenty::UNITS_MIN),
         ),
         Scenario::Mixed(mixed) => {
             let products = mixed.products.unwrap_or(if mixed.common.short { 100 } else { 1_000 });
-            (products, Box::new(move |_| share(plenty, products)))
+            (products, Box::new(move |_| plenty::share(units, products)))
         }
         Scenario::Batch(batch) => (
             batch.products.unwrap_or(if batch.common.short { 1_000 } else { 10_000 }),
@@ -137,19 +132,14 @@ fn make_products(
     shop.create_all(&wanted)
 }
 
-fn share(plenty: u32, products: u32) -> u32 {
-    (plenty / products).saturating_mul(SHARES).max(STOCK_MIN)
-}
-
 /// More units than can be sold under `load`.
-fn plenty(load: &Load) -> anyhow::Result<u32> {
-    let seconds = (load.warm_up + load.duration).as_secs() + DRAIN_S;
-    let per_second = match load.pace {
-        Pace::Closed => SALES_PER_SECOND_MAX,
-        Pace::Open { .. } => SALES_PER_SECOND_MAX * 2,
+fn units(load: &Load) -> anyhow::Result<u32> {
+    let seconds = Duration::from_secs((load.warm_up + load.duration).as_secs() + DRAIN_S);
+    let busy = match load.pace {
+        Pace::Closed => seconds,
+        Pace::Open { .. } => seconds * 2,
     };
-    u32::try_from(seconds * per_second)
-        .ok()
+    plenty::units(busy)
         .filter(|units| *units <= 1_000_000_000)
         .context("--duration needs more stock than a product may have")
 }
