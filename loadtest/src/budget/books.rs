@@ -1,11 +1,12 @@
 //! Books: what buyers heard of Holdfast's products in all measurements, and whether its figures say the same at the end.
 //!
-//! Those of the contenders are judged by `contenders`. Called by `market`.
+//! Judged by the rules of `contenders`, as those of everybody else. Called by `market`.
 
 use std::time::{Duration, Instant};
 
+use crate::contenders::contest::audit_holdfast;
+use crate::contenders::{Heard, Stock};
 use crate::load::{ProductTally, Tally, Workload};
-use crate::series::HOLDFAST;
 use crate::server;
 use crate::shop::{Figures, Product, Shop};
 use crate::wire::Style;
@@ -16,8 +17,8 @@ const BATCH_TTL_SECONDS: u32 = 3_600;
 
 /// Products, and what buyers heard of them in each measurement, warm-up and tail included.
 pub(super) struct Sold {
-    products: Vec<Product>,
-    tallies: Vec<Tally>,
+    stock: Stock,
+    heard: Heard,
 }
 
 /// The Holdfast that takes batches.
@@ -31,12 +32,13 @@ pub(super) struct Batches {
 
 impl Sold {
     pub(super) fn new(products: Vec<Product>) -> Self {
-        Self { products, tallies: Vec::new() }
+        Self { stock: Stock { products }, heard: Heard::default() }
     }
 
     /// Adds one measurement of all products, or of the first ones.
-    pub(super) fn add(&mut self, tally: Tally) {
-        self.tallies.push(tally);
+    pub(super) fn add(&mut self, tally: &Tally) {
+        let ids: Vec<String> = self.stock.products.iter().map(|product| product.id.clone()).collect();
+        self.heard.add(&ids, tally);
     }
 
     /// Everything that is wrong, one sentence each.
@@ -55,32 +57,12 @@ impl Sold {
         units: fn(&Figures) -> i64,
         are_all_there: bool,
     ) -> anyhow::Result<Vec<String>> {
-        if self.tallies.is_empty() {
+        if self.heard == Heard::default() {
             return Ok(Vec::new());
         }
-        let skus: Vec<String> = self.products.iter().map(|product| product.sku.clone()).collect();
-        let mut wrong = Vec::new();
-        for (place, figures) in shop.all_figures(&skus)?.into_iter().enumerate() {
-            let heard: Vec<&ProductTally> =
-                self.tallies.iter().filter_map(|tally| tally.products.get(place)).collect();
-            let taken: u64 = heard.iter().map(|product| product.taken).sum();
-            let most = taken + heard.iter().map(|product| product.unknown).sum::<u64>();
-            let least = if are_all_there { taken } else { 0 };
-            wrong.extend(judge(&self.products[place], &figures, units(&figures), least, most));
-        }
-        Ok(wrong)
+        let heard = if are_all_there { self.heard.clone() } else { self.heard.clone().lapsed() };
+        audit_holdfast(shop, &self.stock, &heard, units)
     }
-}
-
-/// What is wrong with one product of which `taken` units are gone by the books, and `least` to `most` by the answers.
-fn judge(product: &Product, figures: &Figures, taken: i64, least: u64, most: u64) -> Option<String> {
-    let Product { sku, stock, .. } = product;
-    let is_told = u64::try_from(taken).is_ok_and(|taken| (least..=most).contains(&taken));
-    let is_rest = figures.available >= 0 && figures.available == i64::from(*stock) - taken;
-    (!(is_told && is_rest)).then(|| {
-        let left = figures.available;
-        format!("{HOLDFAST}: of {stock} units of {sku} {taken} are taken and {left} left, and buyers heard of {least} to {most}")
-    })
 }
 
 impl Batches {
@@ -96,7 +78,7 @@ impl Batches {
     /// When the shop lets nobody in.
     pub(super) fn workload(&mut self) -> anyhow::Result<Workload> {
         self.shop.log_in(server::EMAIL, server::PASSWORD)?;
-        let skus: Vec<String> = self.held.products.iter().map(|product| product.sku.clone()).collect();
+        let skus: Vec<String> = self.held.stock.products.iter().map(|product| product.sku.clone()).collect();
         Workload::batches(&self.style, self.shop.token()?, &skus, BATCH_OPERATIONS, BATCH_TTL_SECONDS)
     }
 
@@ -135,22 +117,12 @@ mod tests {
         assert_eq!(shop.sample(request.bytes()).expect("an answer").status, 201);
         let mut sold = Sold::new(products);
         assert!(sold.audit(&shop).expect("figures").is_empty(), "nothing was measured");
-        sold.add(one_unit());
+        sold.add(&one_unit());
         assert_eq!(sold.audit(&shop).expect("figures"), [""; 0]);
-        sold.add(one_unit());
+        sold.add(&one_unit());
         let wrong = sold.audit(&shop).expect("figures");
-        assert_eq!(wrong, ["holdfast: of 5 units of A 1 are taken and 4 left, and buyers heard of 2 to 2"]);
+        assert_eq!(wrong, ["holdfast: A: 1 units were taken, buyers heard of 2 and may have missed 0"]);
         let units = |figures: &Figures| figures.committed;
         assert!(sold.audit_units(&shop, units, false).expect("figures").is_empty());
-    }
-
-    #[test]
-    fn units_that_are_nowhere_are_found() {
-        let product = Product { id: "prod_1".into(), sku: "A".into(), stock: 5 };
-        let figures = |available| Figures { on_hand: 5, available, reserved: 0, committed: 3 };
-        assert_eq!(judge(&product, &figures(2), 3, 2, 3), None);
-        for (available, taken, least) in [(1, 3, 3), (2, 3, 4), (-1, 6, 3), (6, -1, 0)] {
-            assert!(judge(&product, &figures(available), taken, least, 5).is_some(), "{available} {taken}");
-        }
     }
 }

@@ -118,7 +118,7 @@ impl Market {
             if !rivals.is_empty() {
                 let sample = case.take_sample(&style)?;
                 if let [Subject { seller: Seller::Holdfast(place), .. }] = case.subjects[..] {
-                    market.sold[place].add(one_unit());
+                    market.sold[place].add(&one_unit());
                 }
                 if rivals.contains(&Rivals::Floor) {
                     case.add_floor(&sample, &style)?;
@@ -171,10 +171,10 @@ impl Market {
                 document.violations.extend(strays(&measured.measurement));
                 match subject.seller {
                     Seller::Nobody => {}
-                    Seller::Holdfast(place) => self.sold[place].add(measured.tally),
+                    Seller::Holdfast(place) => self.sold[place].add(&measured.tally),
                     Seller::Batches => {
                         let batches = self.batches.as_mut().context("nobody takes batches")?;
-                        batches.held.add(measured.tally);
+                        batches.held.add(&measured.tally);
                     }
                     Seller::Contender(place) => {
                         self.contenders[place].1.add(&subject.product_ids, &measured.tally);

@@ -22,6 +22,14 @@ impl Heard {
             sum.refused += more.refused;
         }
     }
+
+    /// The same after some of the units may have come back: nobody knows of any that it is still gone.
+    pub(crate) fn lapsed(mut self) -> Self {
+        for product in self.0.values_mut() {
+            product.unknown += std::mem::take(&mut product.taken);
+        }
+        self
+    }
 }
 
 /// Everything about one database after the last purchase.
@@ -77,12 +85,12 @@ fn judge_product(product: &Product, heard: ProductTally, figures: Figures) -> Ve
         wrong.push(format!("{sku} is at {left} units"));
     }
     if i64::from(*stock) - left != purchased {
-        wrong.push(format!("{sku} went from {stock} to {left} units, and {purchased} were purchased"));
+        wrong.push(format!("{sku} went from {stock} to {left} units, and {purchased} were taken"));
     }
     let ProductTally { taken, unknown, .. } = heard;
     if !u64::try_from(purchased).is_ok_and(|purchased| (taken..=taken + unknown).contains(&purchased)) {
         wrong.push(format!(
-            "{sku}: {purchased} units were purchased, buyers heard of {taken} and may have missed {unknown}"
+            "{sku}: {purchased} units were taken, buyers heard of {taken} and may have missed {unknown}"
         ));
     }
     wrong
@@ -130,10 +138,23 @@ mod tests {
     }
 
     #[test]
+    fn units_that_came_back_are_not_missed_and_more_than_were_taken_are_not_passed() {
+        let tally = |taken, unknown| ProductTally { taken, unknown, refused: 0 };
+        let mut heard = Heard::default();
+        heard.add(&["A".into()], &Tally { products: vec![tally(4, 1)], unknown: 0 });
+        assert_eq!(heard.lapsed().0["A"], tally(0, 5));
+        let product = Product { id: "A".into(), sku: "A".into(), stock: 10 };
+        for (left, purchased, is_right) in [(10, 0, true), (5, 5, true), (4, 6, false), (11, -1, false)] {
+            let wrong = judge_product(&product, tally(0, 5), Figures { left: Some(left), purchased });
+            assert_eq!(wrong.is_empty(), is_right, "{wrong:?}");
+        }
+    }
+
+    #[test]
     fn purchases_nobody_heard_of_are_found_and_lost_ones_too() {
-        check(&[[(4, 0), (2, 0)]], |_, _| {}, &["A: 5 units were purchased, buyers heard of 4"]);
+        check(&[[(4, 0), (2, 0)]], |_, _| {}, &["A: 5 units were taken, buyers heard of 4"]);
         check(&[[(3, 1), (2, 0)]], |_, _| {}, &["may have missed 1"]);
-        check(&[[(5, 0), (3, 9)]], |_, _| {}, &["B: 2 units were purchased, buyers heard of 3"]);
+        check(&[[(5, 0), (3, 9)]], |_, _| {}, &["B: 2 units were taken, buyers heard of 3"]);
     }
 
     #[test]
@@ -147,7 +168,7 @@ mod tests {
         let set = |ids: &[String], books: &mut Books, left| {
             books.products.entry(ids[0].clone()).or_default().left = left;
         };
-        let unfit = "A went from 10 to 4 units, and 5 were purchased";
+        let unfit = "A went from 10 to 4 units, and 5 were taken";
         check(&right, |ids, books| set(ids, books, Some(4)), &[unfit]);
         check(&right, |ids, books| set(ids, books, Some(-1)), &["A is at -1 units", "A went from 10 to -1"]);
         check(&right, |ids, books| set(ids, books, None), &["A is not there any more"]);

@@ -17,7 +17,7 @@ use crate::results::{Document, Measurement, Pace, Rival};
 use crate::sale::run_id;
 use crate::series::HOLDFAST;
 use crate::server::{self, ServerPlan};
-use crate::shop::{Product, Shop, Wanted};
+use crate::shop::{self, Product, Shop, Wanted};
 use crate::wire::{Request, Style};
 use crate::{compare, cpu, document, floor, floor_server, memory, numbers, page, place, plenty, report};
 
@@ -305,22 +305,36 @@ impl Racer {
             Ledger::None => Ok(Vec::new()),
             Ledger::Contender(contender) => contender.audit(&self.heard),
             Ledger::Holdfast(shop, stock) => {
-                let skus: Vec<String> = stock.products.iter().map(|product| product.sku.clone()).collect();
                 // The token of the beginning may have run out meanwhile.
                 shop.log_in(server::EMAIL, server::PASSWORD)?;
-                let mut books = Books::default();
-                for (product, figures) in stock.products.iter().zip(shop.all_figures(&skus)?) {
-                    let figures = Figures { left: Some(figures.available), purchased: figures.committed };
-                    books.purchases += u64::try_from(figures.purchased).unwrap_or(0);
-                    books.products.insert(product.id.clone(), figures);
-                }
-                // The ledger behind the figures, with each order, is for the other scenarios' auditor.
-                books.orders = books.purchases;
-                let wrong = books::judge(stock, &self.heard, &books);
-                Ok(wrong.into_iter().map(|wrong| format!("{HOLDFAST}: {wrong}")).collect())
+                audit_holdfast(shop, stock, &self.heard, |figures| figures.committed)
             }
         }
     }
+}
+
+/// Everything that is wrong with Holdfast's figures, one sentence each; `taken` picks those of units that are gone.
+///
+/// # Errors
+///
+/// When the shop does not show its figures.
+pub(crate) fn audit_holdfast(
+    shop: &Shop,
+    stock: &Stock,
+    heard: &Heard,
+    taken: fn(&shop::Figures) -> i64,
+) -> anyhow::Result<Vec<String>> {
+    let skus: Vec<String> = stock.products.iter().map(|product| product.sku.clone()).collect();
+    let mut books = Books::default();
+    for (product, figures) in stock.products.iter().zip(shop.all_figures(&skus)?) {
+        let figures = Figures { left: Some(figures.available), purchased: taken(&figures) };
+        books.purchases += u64::try_from(figures.purchased).unwrap_or(0);
+        books.products.insert(product.id.clone(), figures);
+    }
+    // The ledger behind the figures, with each order, is for the other scenarios' auditor.
+    books.orders = books.purchases;
+    let wrong = books::judge(stock, heard, &books);
+    Ok(wrong.into_iter().map(|wrong| format!("{HOLDFAST}: {wrong}")).collect())
 }
 
 #[cfg(test)]

@@ -148,8 +148,8 @@ fn forged_row_is_found() {
     );
     let wrong = audit(contender, [1, 0]);
     assert_eq!(wrong.len(), 2, "{wrong:?}");
-    assert_eq!(wrong[0], "postgres-guarded: HOT-1 went from 40 to 39 units, and 2 were purchased");
-    assert!(wrong[1].contains("2 units were purchased, buyers heard of 1"), "{wrong:?}");
+    assert_eq!(wrong[0], "postgres-guarded: HOT-1 went from 40 to 39 units, and 2 were taken");
+    assert!(wrong[1].contains("2 units were taken, buyers heard of 1"), "{wrong:?}");
 }
 
 #[test]
@@ -167,10 +167,10 @@ fn forged_entry_and_missing_units_are_found() {
     let wrong = audit(contender, [1, 0]);
     let expect = [
         "3 purchases share 2 order ids",
-        "HOT-1 went from 40 to 39 units, and 3 were purchased",
-        "HOT-1: 3 units were purchased, buyers heard of 1",
+        "HOT-1 went from 40 to 39 units, and 3 were taken",
+        "HOT-1: 3 units were taken, buyers heard of 1",
         "COLD-1 is at -1 units",
-        "COLD-1 went from 3 to -1 units, and 0 were purchased",
+        "COLD-1 went from 3 to -1 units, and 0 were taken",
     ];
     assert_eq!(wrong.len(), expect.len(), "{wrong:?}");
     for (wrong, expect) in wrong.iter().zip(expect) {
