@@ -29,6 +29,7 @@ mod opening;
 pub mod pin;
 pub mod place;
 mod prefill;
+mod range_sync;
 pub mod reader;
 pub mod scan;
 pub mod sled_journal;

@@ -2,11 +2,11 @@
 //!
 //! A data sync of a file that has grown, or whose new blocks were never written, also commits the file system's own
 //! journal, which takes about twice as long. sled grows its file write by write; so whenever it has grown into a
-//! new segment, each commit fills a piece of the rest of it.
+//! new segment, each commit first fills a piece of the rest of it.
 //!
 //! Never beyond the segment: at its opening sled counts segments by the file's length, and a rest of zeros reads as
 //! the same end that a short file has. Never into what sled wrote: the fill begins at the end of the file, on
-//! the only thread that makes sled write, after a flush.
+//! the only thread that makes sled write, between two flushes.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};

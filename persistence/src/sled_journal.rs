@@ -5,7 +5,8 @@
 //!
 //! Three things about sled 0.34 shape this file, all read in its source and held by tests:
 //! - Its `flush` hands the log to the disk with `sync_file_range` only, which commits neither the file's length nor the
-//!   drive's cache. So `append` does `fdatasync` on a handle of its own: once, after all frames. (`tests/data_sync.rs`)
+//!   drive's cache. So that function is ours and does `fdatasync` (`src/range_sync.rs`); where sled does not call it, `append`
+//!   does one on a handle of its own, after all frames. (`tests/data_sync.rs`)
 //! - A node larger than a quarter of a segment goes to a file of its own under `blobs/`, which sled never syncs. A leaf has up to 17
 //!   values, so frames are bounded ([`FRAME_BYTES_LIMIT`]) such that a whole leaf stays inline. (`tests/sled_journal.rs`)
 //! - There are reports of damage after hard stops (spacejam/sled#1509, #1533), and a store that lost its end opens without a
@@ -29,6 +30,7 @@ use crate::journal::{AppendError, Cause, FrameBytes, FrameSource, Journal, Store
 use crate::keepsake::Keepsake;
 use crate::opening;
 use crate::prefill;
+use crate::range_sync;
 use crate::reader::{JournalStat, Reader, stored_bytes};
 use crate::record::BatchNumber;
 use crate::replay::{Damage, Head, Replayed, replay_frames};
@@ -251,6 +253,10 @@ impl SledJournal {
     }
 
     fn write(&self, frames: &[EncodedFrame]) -> Result<(), Cause> {
+        // Not while something else makes sled write. Then this commit only takes a little longer to sync.
+        if let Ok(_alone) = self.store.beside_writer.try_lock() {
+            prefill::fill(&self.store.data_file, u64::try_from(SEGMENT_BYTES).expect("it fits"))?;
+        }
         let watched = Watched::begin();
         for frame in frames {
             let replaced = self.store.frames.insert(frame.batch().0.to_be_bytes(), frame.bytes())?;
@@ -258,11 +264,9 @@ impl SledJournal {
         }
         self.store.db.flush()?;
         drop(watched);
-        // Not while something else makes sled write. Then this commit only takes a little longer to sync.
-        if let Ok(_alone) = self.store.beside_writer.try_lock() {
-            prefill::fill(&self.store.data_file, u64::try_from(SEGMENT_BYTES).expect("it fits"))?;
+        if !range_sync::is_in_force() {
+            self.store.data_file.sync_data()?;
         }
-        self.store.data_file.sync_data()?;
         if let Some(last) = frames.last() {
             self.acknowledged.note(Mark { id: self.store.about.id, batch: last.batch() })?;
         }

@@ -1,12 +1,12 @@
 //! Durability as the kernel sees it: every commit is followed by one `fdatasync` of sled's data file, before anyone is told.
 //!
-//! The test runs itself again under `strace` and reads what the child asked of the kernel. sled's own `flush` does not do
-//! this (see `src/sled_journal.rs`), so a change that drops the sync would pass every other test until the power fails.
+//! The tests run themselves again under `strace` and read what the child asked of the kernel. sled's own `flush` does not do
+//! this (see `src/range_sync.rs`), so a change that drops the sync would pass every other test until the power fails.
 
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 
 use holdfast_persistence::{
     Committer, CommitterOptions, Epoch, Folder, Head, Options, Partition, RecordHeader, Sequence,
@@ -25,7 +25,10 @@ fn child_commits_and_tells() {
     let mut journal = SledJournal::open(&folder, Options::default()).expect("the journal can be created");
     let from = Head::before(&journal);
     let replayed = journal.recover(from, &mut |_| Ok(())).expect("it is empty");
-    let options = CommitterOptions::new(|error| panic!("no commit fails: {error}"));
+    let options = CommitterOptions::new(|error| {
+        eprintln!("a commit failed: {error}");
+        std::process::abort();
+    });
     let (queue, committer) = Committer::start(Box::new(journal), replayed.head, options);
     let mut marker =
         OpenOptions::new().append(true).create(true).open(path.join("markers")).expect("it is writable");
@@ -51,7 +54,8 @@ fn next_header(sequence: &mut u64) -> RecordHeader {
 #[test]
 fn one_data_sync_for_each_commit_comes_before_its_answer() {
     let parent = tempfile::tempdir().expect("a temporary folder");
-    let trace = traced(parent.path());
+    let (status, trace) = traced(parent.path(), &[]);
+    assert!(status.success(), "the child failed: {status}");
     let (opening, commits) = trace.split_once("\"ready\\n\"").expect("the child got ready");
     for synced in
         ["/data>", "/data/journal>", "/data/journal/blobs>", "/data/journal/conf>", "/data/journal/db>"]
@@ -64,6 +68,10 @@ fn one_data_sync_for_each_commit_comes_before_its_answer() {
     let mut markers = 0;
     for line in commits.lines() {
         let is_on_data_file = line.contains("/data/journal/db>");
+        assert!(
+            !line.contains("sync_file_range("),
+            "sled's sync is ours, one wait for the disk and not two:\n{line}"
+        );
         if line.contains("fdatasync(") && is_on_data_file {
             syncs += 1;
             writes_since_sync = 0;
@@ -78,22 +86,35 @@ fn one_data_sync_for_each_commit_comes_before_its_answer() {
     assert_eq!(markers, COMMITS);
 }
 
-/// Runs the child under `strace` and returns what it asked of the kernel, one call a line.
-fn traced(parent: &Path) -> String {
+#[test]
+fn commit_whose_data_sync_fails_is_told_to_nobody() {
+    let parent = tempfile::tempdir().expect("a temporary folder");
+    // Those before are of the opening and of the first commits.
+    let (status, trace) = traced(parent.path(), &["-e", "inject=fdatasync:error=EIO:when=12+"]);
+    assert!(!status.success(), "a disk that failed is noticed");
+    let failed = trace.find("= -1 EIO").expect("a sync failed");
+    let markers = |trace: &str| trace.matches(&format!("\"{MARKER} ")).count();
+    let told = u64::try_from(markers(&trace[..failed])).expect("a count");
+    assert!((1..COMMITS).contains(&told), "it failed in the middle, after {told}");
+    assert_eq!(markers(&trace[failed..]), 0, "nothing is durable after that:\n{}", &trace[failed..]);
+}
+
+/// Runs the child under `strace` and returns how it ended and what it asked of the kernel, one call a line.
+fn traced(parent: &Path, also: &[&str]) -> (ExitStatus, String) {
     let trace = parent.join("trace");
     let program = std::env::current_exe().expect("a test knows its program");
     let outcome = Command::new("strace")
-        .args(["-f", "-y", "-s", "64", "-e", "trace=fdatasync,fsync,write,pwrite64", "-o"])
+        .args(["-f", "-y", "-s", "64", "-e", "trace=fdatasync,fsync,sync_file_range,write,pwrite64"])
+        .args(also)
+        .arg("-o")
         .arg(&trace)
         .arg(program)
         .args(["--exact", "child_commits_and_tells", "--nocapture"])
         .env(CHILD, parent)
         .output()
         .unwrap_or_else(|error| panic!("cannot run strace ({error}): apt-get install strace"));
-    let said = String::from_utf8_lossy(&outcome.stderr);
-    assert!(outcome.status.success(), "the child failed: {said}");
     let trace = std::fs::read(&trace).expect("strace wrote it");
-    joined(&String::from_utf8_lossy(&trace))
+    (outcome.status, joined(&String::from_utf8_lossy(&trace)))
 }
 
 /// Puts calls that strace split (`<unfinished ...>`, `resumed`) where they ended: only then are they done.
