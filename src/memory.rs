@@ -6,8 +6,9 @@
 
 use std::hint::black_box;
 
-/// In one piece from the allocator's arenas; larger ones would go back to the system by a way of their own.
-const PIECE_BYTES: usize = 16 * 1024 * 1024;
+/// With the allocator's head before it just 64 of the slices of 64 KiB that its arenas consist of: pieces lie side by side, eight
+/// in each of an arena's chunks. Of 16 MB there would be one, and half of each chunk would stay untouched.
+const PIECE_BYTES: usize = (64 - 1) * 64 * 1024;
 
 /// `mi_option_purge_delay` of mimalloc 3; the bindings name the options of mimalloc 1 only.
 const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
