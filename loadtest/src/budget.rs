@@ -10,7 +10,8 @@ use anyhow::ensure;
 use clap::{Args, ValueEnum};
 
 use crate::results::{BudgetRow, Document};
-use crate::{document, guard, memory, numbers, page, place, report, server};
+use crate::stolen::Ticks;
+use crate::{document, guard, numbers, page, place, report, server};
 
 mod books;
 mod market;
@@ -90,11 +91,12 @@ pub(crate) fn run(request: &Request) -> anyhow::Result<bool> {
         document::file_system(&server::parent_of_folders(plan.data_parent.as_deref())?);
     let has_market = plan.rows.iter().any(|row| row.needs().is_some());
     let market = has_market.then(|| Market::open(&plan, &plan.rows, &mut document)).transpose()?;
-    document.notes.push(memory::warm()?.to_string());
     if let Some(mut market) = market {
+        let began = Ticks::now();
         for round in 1..=plan.rounds {
             market.measure(&plan, round, &mut document)?;
         }
+        document.notes.push(began.stolen().to_string());
         market.audit(&mut document)?;
         // What runs in process has the machine for itself.
         guard::release_all();

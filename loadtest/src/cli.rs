@@ -20,7 +20,7 @@ use crate::sale::{self, SalePlan, Target};
 use crate::server::{self, ServerPlan};
 use crate::storm::{self, StormPlan};
 use crate::victim::Process;
-use crate::{budget, compare, contenders, floor_server, memory, page, place, report, scenarios};
+use crate::{budget, compare, contenders, floor_server, page, place, report, scenarios};
 
 const CONNECTIONS: [usize; 2] = [64, 256];
 const CONNECTIONS_MAX: usize = 10_000;
@@ -176,9 +176,6 @@ enum Command {
     /// The front of a contender, in a process of its own
     #[command(hide = true)]
     ContenderServer,
-    /// Touch so many bytes of memory and end, in a process of its own
-    #[command(hide = true)]
-    WarmMemory { bytes: u64 },
     /// Drive the bare endpoint alone, to see how fast the generator is
     #[command(hide = true)]
     FloorOnly,
@@ -221,7 +218,6 @@ pub(crate) fn run() -> anyhow::Result<bool> {
         Some(Command::FloorServer) => floor_server::serve_standard_input().map(|()| true),
         Some(Command::Contenders(options)) => contest::run(options),
         Some(Command::ContenderServer) => contenders::serve_standard_input().map(|()| true),
-        Some(Command::WarmMemory { bytes }) => memory::touch(*bytes).map(|()| true),
         Some(Command::FloorOnly) => floor::drive_floor_only(&cli.floor_plan()?).map(|()| true),
         None if cli.crash => cli.crash(),
         None if cli.floor => cli.floor(),
@@ -343,9 +339,9 @@ impl Cli {
     }
 
     fn floor(&self) -> anyhow::Result<bool> {
-        let mut plan = self.floor_plan()?;
+        let plan = self.floor_plan()?;
         let server = self.server_plan()?.start(0)?;
-        let rows = floor::run(&mut plan, &server)?;
+        let rows = floor::run(&plan, &server)?;
         let is_passed = !self.enforce || rows.iter().all(floor::RowReport::is_met);
         self.finish("floor", &plan, &rows, is_passed)
     }
@@ -357,7 +353,6 @@ impl Cli {
             spread_products: if self.short { 1_000 } else { 10_000 },
             // With one, a floor this fast leaves a tenth of two cores idle: it would look lower than it is.
             generator_threads: self.generator_threads.unwrap_or(2),
-            touched_bytes: 0,
         };
         ensure!((1..=1_000).contains(&plan.rounds), "--rounds takes 1 to 1000");
         ensure!((0.1..=60.0).contains(&plan.seconds), "--seconds takes 0.1 to 60");

@@ -18,7 +18,7 @@ use crate::series::HOLDFAST;
 use crate::server::{self, Server};
 use crate::shop::{Product, Shop};
 use crate::wire::Style;
-use crate::{cpu, floor_server, memory, numbers, plenty, report};
+use crate::{cpu, floor_server, numbers, plenty, report};
 
 const WARM_UP: Duration = Duration::from_millis(500);
 
@@ -29,8 +29,6 @@ pub(crate) struct FloorPlan {
     pub(crate) seconds: f64,
     pub(crate) spread_products: usize,
     pub(crate) generator_threads: usize,
-    /// Memory that was touched before, for all alike.
-    pub(crate) touched_bytes: u64,
 }
 
 /// One row of the budget.
@@ -80,10 +78,8 @@ pub(crate) struct Measured {
 /// # Errors
 ///
 /// When the products cannot be made, or a server stops answering.
-pub(crate) fn run(plan: &mut FloorPlan, server: &Server) -> anyhow::Result<Vec<RowReport>> {
+pub(crate) fn run(plan: &FloorPlan, server: &Server) -> anyhow::Result<Vec<RowReport>> {
     let rows = prepare(plan, server)?;
-    plan.touched_bytes = memory::warm()?.bytes;
-    let plan = &*plan;
     let process = server.process;
     let server = server::endpoint(HOLDFAST, server);
     let mut rounds: Vec<Vec<Round>> = rows.iter().map(|_| Vec::new()).collect();

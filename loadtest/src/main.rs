@@ -42,9 +42,9 @@ mod page;
 mod report;
 mod results;
 mod series;
+mod stolen;
 
 mod cpu;
-mod memory;
 mod numbers;
 mod wall_clock;
 

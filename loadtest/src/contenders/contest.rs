@@ -18,8 +18,9 @@ use crate::sale::run_id;
 use crate::series::HOLDFAST;
 use crate::server::{self, ServerPlan};
 use crate::shop::{self, Product, Shop, Wanted};
+use crate::stolen::Ticks;
 use crate::wire::{Request, Style};
-use crate::{compare, cpu, document, floor, floor_server, memory, numbers, page, place, plenty, report};
+use crate::{compare, cpu, document, floor, floor_server, numbers, page, place, plenty, report};
 
 const FLASH_CONNECTIONS: usize = 64;
 const SPREAD_CONNECTIONS: usize = 256;
@@ -111,10 +112,10 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<bool> {
     document.machine.file_system =
         document::file_system(&server::parent_of_folders(options.data_parent.as_deref())?);
     let mut racers = enter(options, &plan)?;
-    document.notes.push(memory::warm()?.to_string());
     document.rivals = racers.iter().map(|racer| racer.rival.clone()).collect();
     let everybody: Vec<u32> =
         racers.iter().flat_map(|racer| racer.endpoint.processes.iter().copied()).collect();
+    let began = Ticks::now();
     for round in 1..=plan.rounds {
         for load in [plan.load("flash", FLASH_CONNECTIONS), plan.load("spread", SPREAD_CONNECTIONS)] {
             for at in order(racers.len(), round) {
@@ -125,6 +126,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<bool> {
             }
         }
     }
+    document.notes.push(began.stolen().to_string());
     for racer in &mut racers {
         document.violations.extend(racer.audit()?);
     }

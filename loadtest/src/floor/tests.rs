@@ -47,8 +47,7 @@ fn report_of(ratios: &[f64], unexpected: u64) -> RowReport {
 fn floor_server_is_measured_with_the_sample_bytes() {
     let body = "a body of 20 bytes..";
     let address = serve_in_test(Sample { status: 201, headers: Vec::new(), body: body.into() });
-    let plan =
-        FloorPlan { rounds: 1, seconds: 0.2, spread_products: 2, generator_threads: 2, touched_bytes: 0 };
+    let plan = FloorPlan { rounds: 1, seconds: 0.2, spread_products: 2, generator_threads: 2 };
     let right = row(address, false);
     let measured = measure(&plan, &right, &right.floor, 1).expect("the floor answers");
     assert!(measured.answers_per_second > 100.0, "{measured:?}");
