@@ -50,6 +50,18 @@ pub(crate) fn settle(processes: &[u32]) {
     }
 }
 
+/// `processes` and all their descendants.
+pub(crate) fn members(processes: &[u32]) -> Vec<u32> {
+    let families = Families::read(rustix::param::clock_ticks_per_second());
+    let mut members = Vec::new();
+    let mut waiting = processes.to_vec();
+    while let Some(process) = waiting.pop() {
+        waiting.extend(families.children.get(&process).into_iter().flatten());
+        members.push(process);
+    }
+    members
+}
+
 /// Every process of the machine, its time and its children.
 #[derive(Debug, Default)]
 struct Families {

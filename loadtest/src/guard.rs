@@ -15,6 +15,8 @@ use anyhow::Context;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::alone;
+
 /// What a shell reports for a program ended by Ctrl-C.
 const EXIT_INTERRUPTED: i32 = 130;
 /// PostgreSQL gives its children five seconds.
@@ -170,6 +172,7 @@ impl Adopted {
             return Some(status);
         }
         kill_process(process, Signal::QUIT).ok()?;
+        alone::wake(self.child.id());
         let until = Instant::now() + patience;
         while Instant::now() < until {
             if let Ok(Some(status)) = self.child.try_wait() {

@@ -44,6 +44,7 @@ mod results;
 mod series;
 mod stolen;
 
+mod alone;
 mod cpu;
 mod numbers;
 mod wall_clock;

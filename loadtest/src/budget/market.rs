@@ -10,6 +10,7 @@ use anyhow::{Context, ensure};
 use super::Plan;
 use super::books::{Batches, Sold, one_unit};
 use super::rows::{OVERLOADED, Rivals, Row, Scenario};
+use crate::alone::Alone;
 use crate::caller::{Caller, Reply};
 use crate::contenders::contest::{check_alike, order};
 use crate::contenders::{self, Contender, Heard, Kind, Stock};
@@ -20,7 +21,7 @@ use crate::series::HOLDFAST;
 use crate::server::{self, Server, ServerPlan};
 use crate::shop::{Product, Shop};
 use crate::wire::{Request, Style};
-use crate::{cpu, floor, floor_server, numbers, place, plenty, report};
+use crate::{floor, floor_server, numbers, place, plenty, report};
 
 const WARM_UP: Duration = Duration::from_millis(500);
 /// What the budget says of the open loop.
@@ -154,8 +155,7 @@ impl Market {
         let everybody: Vec<u32> = self.cases.iter().flat_map(Case::processes).collect();
         for case in &self.cases {
             for subject in order(case.subjects.len(), round).into_iter().map(|at| &case.subjects[at]) {
-                // Whoever was measured before may still be at work, and must not be so during another one's turn.
-                cpu::settle(&everybody);
+                let _alone = Alone::of(&subject.endpoint.processes, &everybody);
                 let load = Load {
                     scenario: case.scenario.name().to_owned(),
                     connections: case.connections,

@@ -11,6 +11,7 @@ use anyhow::{Context, ensure};
 
 use super::books::{self, Books, Figures, Heard};
 use super::{Contender, Kind, Stock};
+use crate::alone::Alone;
 use crate::caller::{Caller, Reply};
 use crate::load::{self, Choice, Endpoint, Load, ProductTally, Tally, Workload};
 use crate::results::{Document, Measurement, Pace, Rival};
@@ -20,7 +21,7 @@ use crate::server::{self, ServerPlan};
 use crate::shop::{self, Product, Shop, Wanted};
 use crate::stolen::Ticks;
 use crate::wire::{Request, Style};
-use crate::{compare, cpu, document, floor, floor_server, numbers, page, place, plenty, report};
+use crate::{compare, document, floor, floor_server, numbers, page, place, plenty, report};
 
 const FLASH_CONNECTIONS: usize = 64;
 const SPREAD_CONNECTIONS: usize = 256;
@@ -119,8 +120,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<bool> {
     for round in 1..=plan.rounds {
         for load in [plan.load("flash", FLASH_CONNECTIONS), plan.load("spread", SPREAD_CONNECTIONS)] {
             for at in order(racers.len(), round) {
-                // Whoever was measured before may still be at work, and must not be so during another one's turn.
-                cpu::settle(&everybody);
+                let _alone = Alone::of(&racers[at].endpoint.processes, &everybody);
                 document.measurements.push(racers[at].run(&load, round)?);
                 announce(&plan, &document);
             }
