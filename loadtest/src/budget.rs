@@ -4,6 +4,7 @@
 //! measured over HTTP (`market`, `books`), and what is measured in process (`programs`).
 
 use std::path::PathBuf;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::ensure;
@@ -65,6 +66,10 @@ pub(crate) struct Request {
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 }
+
+/// Before a program: what ended before it has given back gigabytes, and while the host of a virtual machine takes them, it
+/// keeps processors for 30 ms at a time. That would be the longest pause of any shard.
+const REST: Duration = Duration::from_secs(20);
 
 /// What was asked, checked.
 struct Plan {
@@ -155,6 +160,9 @@ fn run_programs(plan: &Plan) -> anyhow::Result<Vec<Ran>> {
     guard::remove_at_end(folder.clone());
     for round in 1..=plan.rounds {
         for program in wanted.iter().filter(|program| round <= program.rounds_max()) {
+            if !plan.is_short {
+                thread::sleep(REST);
+            }
             let it = program.run(plan.is_short, &folder)?;
             eprintln!("round {round} of {}: {}", plan.rounds, it.said);
             ran.push(it);
