@@ -76,7 +76,10 @@ async fn dead_mails_are_looked_at_and_retried(redis: Option<&RedisServer>) {
     assert_eq!(desk.json(&["dead"]), json!([]));
 
     let shop = Shop::of(&server);
-    for name in ["ada", "bob", "eve"] {
+    // The first is given up before there are others: what is posted at once may end in any order.
+    register(&shop, "ada@example.test").await;
+    desk.wait_for("dead", 1);
+    for name in ["bob", "eve"] {
         register(&shop, &format!("{name}@example.test")).await;
     }
     desk.wait_for("dead", 3);

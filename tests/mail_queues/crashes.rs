@@ -127,7 +127,7 @@ async fn killed_process_loses_nothing_on_disk_that_was_acknowledged() {
 
 #[tokio::test]
 async fn killed_redis_loses_nothing_that_was_acknowledged() {
-    let mut bench = InRedis::at(RedisServer::with(&["--appendonly", "yes"]));
+    let mut bench = InRedis::at(RedisServer::with(&["--appendonly", "yes", "--appendfsync", "always"]));
     let queue = bench.worker(FOR_EVER);
     let mut steps = BTreeMap::new();
     for round in 1..=u64::try_from(ROUNDS).expect("it fits") {

@@ -21,7 +21,7 @@ async fn fill(queue: &RedisQueue) {
 
 #[tokio::test]
 async fn killed_redis_with_a_file_keeps_everything_and_has_another_life() {
-    let mut bench = InRedis::at(RedisServer::with(&["--appendonly", "yes"]));
+    let mut bench = InRedis::at(RedisServer::with(&["--appendonly", "yes", "--appendfsync", "always"]));
     let queue = bench.worker(FOR_EVER);
     fill(&queue).await;
     let life = queue.life().await.expect("it answers");
