@@ -12,6 +12,7 @@ use holdfast_domain::{
 };
 
 use crate::Position;
+use crate::directory::Directory;
 
 /// Yes or no; both are answers.
 pub type Answered = Result<Outcome, Refused>;
@@ -132,6 +133,23 @@ pub struct Purchased {
     pub currency: Currency,
     /// What is left for others.
     pub available: Units,
+}
+
+impl Purchased {
+    /// An order of one line as a purchase; what is left is as it is now.
+    pub(crate) fn of_order(order: OrderId, placed: &Placed, directory: &Directory) -> Self {
+        let line = &placed.lines[0];
+        let figures = directory.card(line.item.product).map(|card| card.snapshot());
+        let figures = figures.and_then(|it| it.variants.get(line.item.variant.index()).copied());
+        Self {
+            order,
+            sku: line.sku.clone(),
+            quantity: line.item.quantity,
+            unit_price: line.unit_price,
+            currency: placed.currency,
+            available: figures.map(|it| it.levels.available).unwrap_or_default(),
+        }
+    }
 }
 
 /// The figures of one variant.

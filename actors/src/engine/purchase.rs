@@ -10,8 +10,8 @@ use super::{Answer, Claimed, Engine, Failure, into_answer};
 use crate::card::Card;
 use crate::context::Context;
 use crate::keys::KeyGuard;
-use crate::outcome::{OrderFacts, Outcome, Purchased};
-use crate::sagas::Facts;
+use crate::outcome::{Outcome, Purchased};
+use crate::sagas::OwnerReply;
 use crate::sagas::carts::TTL_DEFAULT;
 use crate::sagas::orders::Placing;
 use crate::supervisors::OrderWish;
@@ -139,36 +139,21 @@ impl Engine {
         };
         let partition = self.inner.slots.partition(owner.buyer().0);
         let reply = self.ask_order(context, key, partition, OrderWish::Place(Box::new(placing))).await?;
-        let position = reply.position;
-        match (reply.answered, reply.facts) {
-            (Ok(_), Facts::Order(facts)) => {
-                Ok(Answer { value: self.purchased(&facts), position, is_replayed: false })
-            }
-            (Err(refusal), _) => Err(refused(refusal, position, false)),
-            (Ok(outcome), _) => unreachable!("an order was answered with {outcome:?}"),
+        let OwnerReply { answered, position, .. } = reply;
+        match answered {
+            Ok(outcome) => Ok(Answer { value: into_purchase(outcome), position, is_replayed: false }),
+            Err(refusal) => Err(refused(refusal, position, false)),
         }
     }
 
+    /// Earlier releases kept the order of a purchase that took over what the buyer's cart held.
     async fn kept_purchase(&self, reply: Reply) -> Result<Answer<Purchased>, Failure> {
         if !matches!(reply.answered, Ok(Outcome::Order { .. })) {
             return Ok(into_answer(reply)?.map(into_purchase));
         }
-        Ok(self.kept_order(reply).await?.map(|facts| self.purchased(&facts)))
-    }
-
-    /// An order of one line as a purchase.
-    fn purchased(&self, facts: &OrderFacts) -> Purchased {
-        let line = &facts.placed.lines[0];
-        let figures = self.inner.directory.card(line.item.product).map(|card| card.snapshot());
-        let figures = figures.and_then(|it| it.variants.get(line.item.variant.index()).copied());
-        Purchased {
-            order: facts.id,
-            sku: line.sku.clone(),
-            quantity: line.item.quantity,
-            unit_price: line.unit_price,
-            currency: facts.placed.currency,
-            available: figures.map(|it| it.levels.available).unwrap_or_default(),
-        }
+        let directory = &self.inner.directory;
+        let answer = self.kept_order(reply).await?;
+        Ok(answer.map(|facts| Purchased::of_order(facts.id, &facts.placed, directory)))
     }
 }
 

@@ -17,7 +17,7 @@ use super::{Due, Duties, Entry, OwnerReply, Priced, Request, Sagas, check_placed
 use crate::context::{Context, RequestKey};
 use crate::gateway::PaymentToken;
 use crate::keys::KeyGuard;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Purchased};
 use crate::record::{Entity, Events, OrderFact};
 
 /// An order to be placed; its skus have been found.
@@ -164,7 +164,7 @@ impl Sagas {
         let now = self.now(request);
         let partition = self.slots.partition(id.0);
         let placed = Arc::new(placed);
-        let answered = Ok(Outcome::Order { order: id, version: 1 });
+        let answered = Ok(self.answer_placed(id, &placed));
         let entry = Entry {
             partition,
             entity: Entity::Order(id),
@@ -184,8 +184,17 @@ impl Sagas {
         }
         let order = books.orders.get(id).expect("it was just placed");
         self.order_deadlines.set(Due::Order(id), None, order.next_deadline());
-        let reply = OwnerReply::order(&order, Some(position));
+        let reply = OwnerReply { answered, ..OwnerReply::order(&order, Some(position)) };
         (order, reply)
+    }
+
+    /// What is answered to a new order, and kept under its key. A purchase tells what is left for others, which will
+    /// be something else later: it is kept whole.
+    fn answer_placed(&self, id: OrderId, placed: &Placed) -> Outcome {
+        if !placed.is_settled() {
+            return Outcome::Order { order: id, version: 1 };
+        }
+        Outcome::Purchased(Purchased::of_order(id, placed, &self.turns.directory))
     }
 
     /// Lets the timer know an order that recovery brought back.

@@ -9,9 +9,9 @@ use holdfast_actors::domain::hold::State;
 use holdfast_actors::domain::order::{Source, Status};
 use holdfast_actors::domain::product::{Command, Description, Refusal as Stock, ReserveOn, Status as Listed};
 use holdfast_actors::domain::saga::{Refusal, Why};
-use holdfast_actors::domain::{Money, Owner, ProductId, Timestamp};
+use holdfast_actors::domain::{Money, Owner, ProductId, Timestamp, Units};
 use holdfast_actors::engine::NewOrder;
-use holdfast_actors::{Context, Engine, Who};
+use holdfast_actors::{Context, Engine, Purchased, Who};
 
 use crate::common::repeats::same_answer_for_one_key;
 use crate::common::trouble::{each_trouble, substance};
@@ -218,7 +218,8 @@ fn purchase_of_what_only_the_own_cart_holds_takes_it_over_once() {
             engine.purchase(context, lamp, None, quantity(2)).await
         };
         let (shop, answer) = same_answer_for_one_key(shop, buy).await;
-        let order = answer.expect("they are held for this buyer").value.order;
+        let Purchased { order, available, .. } = answer.expect("they are held for this buyer").value;
+        assert_eq!(available, Units(0), "when it was sold: the same again although three are free by now");
         let facts = shop.engine.order(Who::Owner(BUYER), order).await.expect("it is an order");
         assert_eq!((facts.standing.status, &facts.placed.taken_over[..]), (Status::Confirmed, &[lamp][..]));
         assert_eq!(shop.levels(lamp).await, (3, 0, 2), "the rest of the line is free");

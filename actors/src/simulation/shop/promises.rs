@@ -333,6 +333,7 @@ fn check_reservation_kept(facts: &ReservationFacts, found: Option<&Reservation>,
 fn order_of(answered: &Answered) -> Option<OrderId> {
     match answered {
         Ok(Outcome::Order { order, .. }) => Some(*order),
+        Ok(Outcome::Purchased(purchased)) => Some(purchased.order),
         _ => None,
     }
 }

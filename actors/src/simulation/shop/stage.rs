@@ -130,6 +130,7 @@ pub(super) fn is_yes(said: &Said) -> bool {
 pub(super) fn order_of(said: &Said) -> OrderId {
     match answered(said) {
         Ok(Outcome::Order { order, .. }) => *order,
+        Ok(Outcome::Purchased(purchased)) => purchased.order,
         other => panic!("no order was answered, but {other:?}"),
     }
 }
