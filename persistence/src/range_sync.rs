@@ -6,8 +6,8 @@
 //! `sync_file_range` to the one of the C library, and this one does the `fdatasync`. What sled holds for stable **is**
 //! stable then, in the order in which sled relies on it, and whoever comes back from a flush of sled needs no sync of his own.
 //!
-//! That sled calls this one is not believed but seen: until [`is_in_force`], and on systems where sled has no such call, the
-//! journal does its own sync after each flush. (`tests/data_sync.rs` looks from outside, with `strace`.)
+//! That sled calls this one is not believed but seen: until [`is_in_force`], and on systems where sled has no such call,
+//! `SledStore::flush` does a sync of its own. (`tests/data_sync.rs` looks from outside, with `strace`.)
 //!
 //! An error goes to sled, which remembers it for good and gives it to everybody who flushes.
 

@@ -5,8 +5,8 @@
 //!
 //! Three things about sled 0.34 shape this file, all read in its source and held by tests:
 //! - Its `flush` hands the log to the disk with `sync_file_range` only, which commits neither the file's length nor the
-//!   drive's cache. So that function is ours and does `fdatasync` (`src/range_sync.rs`); where sled does not call it, `append`
-//!   does one on a handle of its own, after all frames. (`tests/data_sync.rs`)
+//!   drive's cache. So that function is ours and does `fdatasync` (`src/range_sync.rs`); where sled does not call it,
+//!   `SledStore::flush` does one on a handle of its own. (`tests/data_sync.rs`)
 //! - A node larger than a quarter of a segment goes to a file of its own under `blobs/`, which sled never syncs. A leaf has up to 17
 //!   values, so frames are bounded ([`FRAME_BYTES_LIMIT`]) such that a whole leaf stays inline. (`tests/sled_journal.rs`)
 //! - There are reports of damage after hard stops (spacejam/sled#1509, #1533), and a store that lost its end opens without a
@@ -262,11 +262,8 @@ impl SledJournal {
             let replaced = self.store.frames.insert(frame.batch().0.to_be_bytes(), frame.bytes())?;
             assert!(replaced.is_none(), "history is not overwritten");
         }
-        self.store.db.flush()?;
+        self.store.flush()?;
         drop(watched);
-        if !range_sync::is_in_force() {
-            self.store.data_file.sync_data()?;
-        }
         if let Some(last) = frames.last() {
             self.acknowledged.note(Mark { id: self.store.about.id, batch: last.batch() })?;
         }
@@ -326,8 +323,7 @@ impl SledJournal {
         for key in self.store.frames.range(first.0.to_be_bytes()..).keys().rev() {
             self.store.frames.remove(key.map_err(failed)?).map_err(failed)?;
         }
-        self.store.db.flush().map_err(failed)?;
-        self.store.sync()
+        self.store.flush().map_err(|cause| store_error("cut the torn tail", &self.store.path, cause))
     }
 }
 
@@ -428,13 +424,13 @@ impl SledStore {
         }
     }
 
-    /// Makes what sled has flushed durable.
-    pub(crate) fn sync(&self) -> Result<(), Error> {
-        self.data_file.sync_data().map_err(|source| Error::Io {
-            doing: "sync data file",
-            path: self.path.join(DATA_FILE),
-            source,
-        })
+    /// Has sled write what it has, and comes back when that is durable.
+    pub(crate) fn flush(&self) -> Result<(), Cause> {
+        self.db.flush()?;
+        if !range_sync::is_in_force() {
+            self.data_file.sync_data()?;
+        }
+        Ok(())
     }
 
     pub(crate) fn disk_bytes(&self) -> Result<u64, Error> {

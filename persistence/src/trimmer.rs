@@ -157,9 +157,8 @@ impl Trimmer {
                 self.store.frames.remove(key.map_err(failed)?).map_err(failed)?;
                 count += 1;
             }
-            self.store.db.flush().map_err(failed)?;
             // sled writes over segments whose contents it has moved, and believes that a flush made the move durable.
-            self.store.sync()?;
+            self.store.flush().map_err(|cause| store_error("trim", &self.store.path, cause))?;
             if count < CHUNK_KEYS {
                 return Ok(());
             }

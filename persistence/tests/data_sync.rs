@@ -6,7 +6,7 @@
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, Output};
 
 use holdfast_persistence::{
     Committer, CommitterOptions, Epoch, Folder, Head, Options, Partition, RecordHeader, Sequence,
@@ -54,8 +54,9 @@ fn next_header(sequence: &mut u64) -> RecordHeader {
 #[test]
 fn one_data_sync_for_each_commit_comes_before_its_answer() {
     let parent = tempfile::tempdir().expect("a temporary folder");
-    let (status, trace) = traced(parent.path(), &[]);
-    assert!(status.success(), "the child failed: {status}");
+    let (outcome, trace) = traced(parent.path(), &[]);
+    let said = String::from_utf8_lossy(&outcome.stderr);
+    assert!(outcome.status.success(), "the child failed: {said}");
     let (opening, commits) = trace.split_once("\"ready\\n\"").expect("the child got ready");
     for synced in
         ["/data>", "/data/journal>", "/data/journal/blobs>", "/data/journal/conf>", "/data/journal/db>"]
@@ -90,8 +91,8 @@ fn one_data_sync_for_each_commit_comes_before_its_answer() {
 fn commit_whose_data_sync_fails_is_told_to_nobody() {
     let parent = tempfile::tempdir().expect("a temporary folder");
     // Those before are of the opening and of the first commits.
-    let (status, trace) = traced(parent.path(), &["-e", "inject=fdatasync:error=EIO:when=12+"]);
-    assert!(!status.success(), "a disk that failed is noticed");
+    let (outcome, trace) = traced(parent.path(), &["-e", "inject=fdatasync:error=EIO:when=12+"]);
+    assert!(!outcome.status.success(), "a disk that failed is noticed");
     let failed = trace.find("= -1 EIO").expect("a sync failed");
     let markers = |trace: &str| trace.matches(&format!("\"{MARKER} ")).count();
     let told = u64::try_from(markers(&trace[..failed])).expect("a count");
@@ -100,7 +101,7 @@ fn commit_whose_data_sync_fails_is_told_to_nobody() {
 }
 
 /// Runs the child under `strace` and returns how it ended and what it asked of the kernel, one call a line.
-fn traced(parent: &Path, also: &[&str]) -> (ExitStatus, String) {
+fn traced(parent: &Path, also: &[&str]) -> (Output, String) {
     let trace = parent.join("trace");
     let program = std::env::current_exe().expect("a test knows its program");
     let outcome = Command::new("strace")
@@ -114,7 +115,7 @@ fn traced(parent: &Path, also: &[&str]) -> (ExitStatus, String) {
         .output()
         .unwrap_or_else(|error| panic!("cannot run strace ({error}): apt-get install strace"));
     let trace = std::fs::read(&trace).expect("strace wrote it");
-    (outcome.status, joined(&String::from_utf8_lossy(&trace)))
+    (outcome, joined(&String::from_utf8_lossy(&trace)))
 }
 
 /// Puts calls that strace split (`<unfinished ...>`, `resumed`) where they ended: only then are they done.
