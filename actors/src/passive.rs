@@ -45,12 +45,8 @@ impl Passive {
         let card = live.card.expect("what exists was published");
         let (core, claims) = live.product.expect("only what exists is kept").into_halves();
         debug_assert!(is_shown(&card, &core), "a card shows its product as it is between turns");
-        let left = |variant: &Variant| Left {
-            fulfilled: variant.totals.fulfilled,
-            written_off: variant.totals.written_off,
-        };
-        let has_left = core.variants.iter().any(|variant| left(variant) != Left::default());
-        let left = if has_left { core.variants.iter().map(left).collect() } else { Box::default() };
+        let has_left = core.variants.iter().any(|variant| Left::of(variant) != Left::default());
+        let left = if has_left { core.variants.iter().map(Left::of).collect() } else { Box::default() };
         let claims = (!claims.is_empty()).then(|| Box::new(claims));
         let has_rest = has_left || claims.is_some();
         Self { card, rest: Cell::new(has_rest.then(|| Box::new(Rest { left, claims }))) }
@@ -79,12 +75,24 @@ impl Passive {
         live(card, rest.into_inner())
     }
 
-    /// Lends the product.
-    pub(crate) fn look<T>(&self, look: impl FnOnce(&Live) -> T) -> T {
-        let live = live(Arc::clone(&self.card), self.rest.take());
-        let found = look(&live);
-        self.rest.swap(&Self::new(live).rest);
-        found
+    /// Lends the product to somebody who looks, or has it take a turn that leaves it as it is described.
+    ///
+    /// # Panics
+    ///
+    /// When it has another card afterwards: that would be lost.
+    pub(crate) fn lend<T>(&self, turn: impl FnOnce(&mut Live) -> T) -> T {
+        let mut live = live(Arc::clone(&self.card), self.rest.take());
+        let done = turn(&mut live);
+        let laid_down = Self::new(live);
+        assert!(Arc::ptr_eq(&laid_down.card, &self.card), "a product that is lent stays as it is described");
+        self.rest.swap(&laid_down.rest);
+        done
+    }
+}
+
+impl Left {
+    const fn of(variant: &Variant) -> Self {
+        Self { fulfilled: variant.totals.fulfilled, written_off: variant.totals.written_off }
     }
 }
 
@@ -128,11 +136,7 @@ fn core(info: &Info, snapshot: &Snapshot, left: &[Left]) -> Core {
 
 /// Whether the card and the units that left say everything of the core.
 fn is_shown(card: &Card, shown: &Core) -> bool {
-    let left = |variant: &Variant| Left {
-        fulfilled: variant.totals.fulfilled,
-        written_off: variant.totals.written_off,
-    };
-    let left: Vec<Left> = shown.variants.iter().map(left).collect();
+    let left: Vec<Left> = shown.variants.iter().map(Left::of).collect();
     core(&card.info(), &card.snapshot(), &left) == *shown
 }
 
@@ -174,9 +178,9 @@ mod tests {
                 passive.is_claimed(),
                 !live().product.expect("it is there").into_halves().1.is_empty()
             );
-            let looked = passive.look(|live| live.product.clone());
+            let looked = passive.lend(|live| live.product.clone());
             assert_eq!(
-                (looked, passive.look(|live| live.product.clone())),
+                (looked, passive.lend(|live| live.product.clone())),
                 (product.clone(), product.clone())
             );
             let woken = passive.wake();

@@ -192,7 +192,7 @@ impl Core {
             let id = place.id();
             match place {
                 Place::Passive(passive) => {
-                    found.extend(passive.look(|live| live.product.clone()).map(|product| (id, product)));
+                    found.extend(passive.lend(|live| live.product.clone()).map(|product| (id, product)));
                 }
                 Place::Active(active) => awake.push((id, present(&active.actor))),
             }
@@ -217,7 +217,7 @@ impl Core {
                 Place::Passive(passive) if !passive.is_claimed() => {
                     keys.push((passive.partition(), Key::Product(*passive.id())));
                 }
-                Place::Passive(passive) => passive.look(|live| look(live, &mut keys)),
+                Place::Passive(passive) => passive.lend(|live| look(live, &mut keys)),
                 Place::Active(active) => look(&active.live.borrow(), &mut keys),
             }
         }
@@ -226,17 +226,17 @@ impl Core {
 
     /// Has a product that is asleep carry out what recovery found it was not told.
     pub(crate) fn mend(&self, product: ProductId, commands: Vec<Command>) {
-        let mut products = self.products.borrow_mut();
-        let Some(Place::Passive(passive)) = products.remove(product) else {
+        let products = self.products.borrow();
+        let Some(Place::Passive(passive)) = products.get(product) else {
             unreachable!("recovery speaks of what exists, and nobody was let in yet")
         };
-        let mut live = passive.wake();
-        for commands in commands.chunks(COMMANDS_MAX) {
-            let answers = live.turn_of_saga(&self.turns, commands, &Context::system());
-            let refused = answers.into_iter().find_map(Result::err);
-            assert!(refused.is_none(), "INV-10: what owners claim is there: {refused:?}");
-        }
-        products.put(Place::Passive(Passive::new(live)));
+        passive.lend(|live| {
+            for commands in commands.chunks(COMMANDS_MAX) {
+                let answers = live.turn_of_saga(&self.turns, commands, &Context::system());
+                let refused = answers.into_iter().find_map(Result::err);
+                assert!(refused.is_none(), "INV-10: what owners claim is there: {refused:?}");
+            }
+        });
     }
 
     /// Gives a product of this shard a turn for commands of a saga, without its mailbox; none when it is not here.
@@ -249,20 +249,14 @@ impl Core {
         product: ProductId,
         commands: &[Command],
     ) -> Option<Answers> {
-        let mut products = self.products.borrow_mut();
-        if let Place::Active(active) = products.get(product)? {
-            active.is_used.set(true);
-            let live = Rc::clone(&active.live);
-            drop(products);
-            return Some(live.borrow_mut().turn_of_saga(&self.turns, commands, context));
-        }
-        let Some(Place::Passive(passive)) = products.remove(product) else {
-            unreachable!("it was found asleep just now")
-        };
-        let mut live = passive.wake();
-        let answers = live.turn_of_saga(&self.turns, commands, context);
-        products.put(Place::Passive(Passive::new(live)));
-        Some(answers)
+        let turn = |live: &mut Live| live.turn_of_saga(&self.turns, commands, context);
+        Some(match self.products.borrow().get(product)? {
+            Place::Active(active) => {
+                active.is_used.set(true);
+                turn(&mut active.live.borrow_mut())
+            }
+            Place::Passive(passive) => passive.lend(turn),
+        })
     }
 
     /// Hands a wish to its product's actor, waking or making it.
@@ -335,7 +329,7 @@ impl Core {
 impl Things for Core {
     fn look_at(&self, id: ProductId, look: &mut dyn FnMut(Option<&Live>)) {
         match self.products.borrow().get(id) {
-            Some(Place::Passive(passive)) => passive.look(|live| look(Some(live))),
+            Some(Place::Passive(passive)) => passive.lend(|live| look(Some(live))),
             Some(Place::Active(active)) => look(Some(&active.live.borrow())),
             None => look(None),
         }
