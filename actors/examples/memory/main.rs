@@ -10,6 +10,8 @@
 //! in it, and what it keeps for later.
 
 mod counting;
+#[path = "../support/goods.rs"]
+mod goods;
 mod parts;
 mod shop;
 

@@ -1,14 +1,12 @@
 //! The products of an invented shop, and what is asked of them while they are counted.
 
-use std::sync::Arc;
-
 use futures_util::future::join_all;
 use holdfast_actors::catalogue::{Query, Sort, SortBy};
-use holdfast_actors::domain::product::{
-    Command, Description, NewProduct, NewVariant, ReserveOn, Status, VariantDescription,
-};
-use holdfast_actors::domain::{Currency, Money, OrderId, ProductId, Quantity, Sku};
+use holdfast_actors::domain::product::{Command, NewProduct};
+use holdfast_actors::domain::{OrderId, ProductId};
 use holdfast_actors::{Context, Engine};
+
+use super::goods;
 
 /// Requests that are sent at once.
 const REQUESTS: u32 = 2_048;
@@ -58,27 +56,7 @@ pub(crate) async fn listed(engine: &Engine) -> u64 {
 pub(crate) fn new(number: u32) -> NewProduct {
     let place = |words: u32| usize::try_from(words % 8).expect("below eight");
     let name = format!("{} {} {}", ADJECTIVES[place(number)], NOUNS[place(number / 8)], number / 64);
-    let description = Description {
-        name: name.into(),
-        text: None,
-        status: Status::Active,
-        price: Money(1_999),
-        currency: Currency::new("EUR").expect("three capitals"),
-        category_ids: Vec::new(),
-        attributes: "{}".into(),
-        reserve_on: ReserveOn::Cart,
-        reservation_ttl: None,
-        per_order_limit: None,
-        per_customer_limit: None,
-    };
-    let variant = VariantDescription {
-        sku: Sku::new(&format!("SKU-{number:08}")).expect("it is well formed"),
-        name: None,
-        attributes: "{}".into(),
-        price_adjustment: Money(0),
-    };
-    let variants = vec![NewVariant { description: Arc::new(variant), initial_stock: Quantity::new(100) }];
-    NewProduct { description: Arc::new(description), is_simple: true, variants }
+    goods::plain(&name, &format!("SKU-{number:08}"), 100)
 }
 
 /// Scattered over all partitions.

@@ -4,6 +4,8 @@
 
 #![allow(dead_code, reason = "each program uses its part")]
 
+mod goods;
+
 use std::cell::Cell;
 use std::error::Error;
 use std::path::Path;
@@ -13,10 +15,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures_util::future::join_all;
 use holdfast_actors::checkpoint::CheckpointOptions;
-use holdfast_actors::domain::product::{
-    Description, NewProduct, NewVariant, ReserveOn, Status, VariantDescription,
-};
-use holdfast_actors::domain::{Currency, Money, Owner, ProductId, Quantity, Sku, Units};
+use holdfast_actors::domain::{Owner, ProductId, Quantity, Sku, Units};
 use holdfast_actors::engine::{Recount, StockOperation, stop_process};
 use holdfast_actors::persistence::{
     Checkpoints, CommitterOptions, Folder, Options as StoreOptions, Retain, SledJournal,
@@ -135,24 +134,7 @@ pub(crate) async fn stock_up(engine: &Engine, number: u64) {
 }
 
 pub(crate) async fn make(engine: &Engine, number: u64) {
-    let sku = Sku::new(&format!("SKU-{number}")).expect("it is well formed");
-    let description = Description {
-        name: format!("Product {number}").into(),
-        text: None,
-        status: Status::Active,
-        price: Money(1999),
-        currency: Currency::new("EUR").expect("three capitals"),
-        category_ids: Vec::new(),
-        attributes: "{}".into(),
-        reserve_on: ReserveOn::Cart,
-        reservation_ttl: None,
-        per_order_limit: None,
-        per_customer_limit: None,
-    };
-    let variant = VariantDescription { sku, name: None, attributes: "{}".into(), price_adjustment: Money(0) };
-    let stock = Quantity::new(Quantity::MAX);
-    let variants = vec![NewVariant { description: Arc::new(variant), initial_stock: stock }];
-    let new = NewProduct { description: Arc::new(description), is_simple: true, variants };
+    let new = goods::plain(&format!("Product {number}"), &format!("SKU-{number}"), Quantity::MAX);
     let id = ProductId(product_id(number));
     engine.create(&context(number), id, new).await.expect("the sku is free");
 }
