@@ -14,7 +14,7 @@ use actix_web::http::Method;
 use actix_web::{Error, FromRequest, HttpRequest, Route, web};
 use holdfast_actors::domain::ProductId;
 
-use super::values::{self, Id};
+use super::products::product_id;
 
 const PRODUCTS: &str = "/api/v1/products";
 
@@ -77,8 +77,7 @@ impl FromRequest for Named {
     type Future = Ready<Result<Self, Error>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let parse =
-            |text: &str| Self(Id::<values::Product>::parse(text).map(|id| ProductId(id.uuid().as_u128())));
+        let parse = |text: &str| Self(product_id(text));
         if !request.match_info().is_empty() {
             return ready(
                 web::Path::<String>::from_request(request, payload).into_inner().map(|id| parse(&id)),
