@@ -3,7 +3,7 @@
 //! All rivals run through a whole comparison, with their caches warm. One that has just sold still has housekeeping to do:
 //! PostgreSQL's checkpoint writes for minutes what its purchases changed, beside whoever comes next. So the others are
 //! stopped during somebody's turn and do their housekeeping in their own, and what waits for the disk is written before.
-//! Called by `budget` and `contenders`.
+//! Called by `budget`, `contenders` and the floor's comparison.
 
 use rustix::process::{Pid, Signal, kill_process};
 

@@ -26,6 +26,9 @@ use rows::{Row, Verdict};
 const ROUNDS_MAX: u32 = 100;
 const SECONDS_MAX: f64 = 60.0;
 const SECONDS_MIN: f64 = 0.1;
+/// Before a program: what ended before it has given back gigabytes, and while the host of a virtual machine takes them, it
+/// keeps processors for 30 ms at a time. That would be the longest pause of any shard.
+const REST: Duration = Duration::from_secs(20);
 /// Stands before every figure that a short run made.
 const SHORT: &str = "a short run with small sizes, not the budget's figures";
 
@@ -66,10 +69,6 @@ pub(crate) struct Request {
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 }
-
-/// Before a program: what ended before it has given back gigabytes, and while the host of a virtual machine takes them, it
-/// keeps processors for 30 ms at a time. That would be the longest pause of any shard.
-const REST: Duration = Duration::from_secs(20);
 
 /// What was asked, checked.
 struct Plan {
@@ -112,12 +111,7 @@ pub(crate) fn run(request: &Request) -> anyhow::Result<bool> {
         document.budget.iter_mut().for_each(|row| row.note = format!("{SHORT}; {}", row.note));
     }
     print!("{}", describe(&document));
-    if let Some(file) = &request.json {
-        document::write(&document, file)?;
-    }
-    if let Some(file) = &request.html {
-        page::write(&document, file)?;
-    }
+    page::keep(&document, request.json.as_deref(), request.html.as_deref())?;
     let is_met = document.budget.iter().all(|row| Verdict::of(row).is_met());
     Ok(document.violations.is_empty() && (is_met || !request.enforce))
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use serde::Serialize;
 
+use crate::alone::Alone;
 use crate::caller::{Caller, Reply};
 use crate::floor_server::Sample;
 use crate::load::{self, Choice, Endpoint, Load, Workload};
@@ -18,7 +19,7 @@ use crate::series::HOLDFAST;
 use crate::server::{self, Server};
 use crate::shop::{Product, Shop};
 use crate::wire::Style;
-use crate::{cpu, floor_server, numbers, plenty, report};
+use crate::{floor_server, numbers, plenty, report};
 
 const WARM_UP: Duration = Duration::from_millis(500);
 
@@ -80,11 +81,12 @@ pub(crate) struct Measured {
 /// When the products cannot be made, or a server stops answering.
 pub(crate) fn run(plan: &FloorPlan, server: &Server) -> anyhow::Result<Vec<RowReport>> {
     let rows = prepare(plan, server)?;
-    let process = server.process;
     let server = server::endpoint(HOLDFAST, server);
+    let floors = rows.iter().flat_map(|row| &row.floor.processes);
+    let everybody: Vec<u32> = server.processes.iter().chain(floors).copied().collect();
     let mut rounds: Vec<Vec<Round>> = rows.iter().map(|_| Vec::new()).collect();
     let measure_next = |row: &Row, endpoint: &Endpoint, number: u32| {
-        cpu::settle(&[process]);
+        let _alone = Alone::of(&endpoint.processes, &everybody);
         // Counted from 1, and the same for both: they get the same requests.
         measure(plan, row, endpoint, number + 1)
     };
@@ -151,8 +153,7 @@ pub(crate) fn drive_floor_only(plan: &FloorPlan) -> anyhow::Result<()> {
 /// Makes the products, takes a sample answer for each row, and starts a floor for it.
 fn prepare(plan: &FloorPlan, server: &Server) -> anyhow::Result<Vec<Row>> {
     let host = server.address.to_string();
-    let mut shop = Shop::new(Caller::new(server.address, host.clone()));
-    shop.log_in(server::EMAIL, server::PASSWORD)?;
+    let mut shop = server::enter(server)?;
     // Samples are taken as a buyer would, without the administrator's token.
     let mut buyer = Shop::new(Caller::new(server.address, host.clone()));
     let style = Style { host, run: run_id() };

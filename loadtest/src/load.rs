@@ -98,6 +98,13 @@ pub(crate) struct ProductTally {
     pub(crate) refused: u64,
 }
 
+impl Tally {
+    /// What a buyer of one unit of the first product heard.
+    pub(crate) fn of_one_unit() -> Self {
+        Self { products: vec![ProductTally { taken: 1, ..ProductTally::default() }], unknown: 0 }
+    }
+}
+
 /// How late the generator itself was: with requests whose time had come and for which a connection was free.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Lateness {

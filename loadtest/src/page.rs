@@ -125,6 +125,21 @@ pub(crate) fn run(request: &Request) -> anyhow::Result<()> {
     write(&document::read(&request.results)?, &request.html)
 }
 
+/// Keeps `document` in the files that were asked for: as data in `json`, to be looked at in `html`.
+///
+/// # Errors
+///
+/// When one of them cannot be made.
+pub(crate) fn keep(document: &Document, json: Option<&Path>, html: Option<&Path>) -> anyhow::Result<()> {
+    if let Some(file) = json {
+        document::write(document, file)?;
+    }
+    if let Some(file) = html {
+        write(document, file)?;
+    }
+    Ok(())
+}
+
 /// Shows `document` in `file`.
 ///
 /// # Errors

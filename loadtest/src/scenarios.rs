@@ -255,12 +255,7 @@ fn finish(
         let examples = violation.examples.join("; ");
         document.violations.push(format!("{} ({} times): {examples}", violation.invariant, violation.times));
     }
-    if let Some(file) = &common.json {
-        document::write(&document, file)?;
-    }
-    if let Some(file) = &common.html {
-        page::write(&document, file)?;
-    }
+    page::keep(&document, common.json.as_deref(), common.html.as_deref())?;
     Ok(document.violations.is_empty())
 }
 

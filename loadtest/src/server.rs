@@ -82,6 +82,15 @@ pub(crate) fn target(server: &Server) -> Target {
     }
 }
 
+/// Comes into a server of ours as its administrator.
+///
+/// # Errors
+///
+/// When it refuses.
+pub(crate) fn enter(server: &Server) -> anyhow::Result<Shop> {
+    Shop::enter(&target(server), Duration::from_secs(START_S_MAX))
+}
+
 /// A server that is there to be measured as `name`.
 pub(crate) fn endpoint(name: &str, server: &Server) -> Endpoint {
     Endpoint { name: name.to_owned(), address: server.address, processes: vec![server.process] }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::contenders::contest::audit_holdfast;
 use crate::contenders::{Heard, Stock};
-use crate::load::{ProductTally, Tally, Workload};
+use crate::load::{Tally, Workload};
 use crate::server;
 use crate::shop::{Figures, Product, Shop};
 use crate::wire::Style;
@@ -94,11 +94,6 @@ impl Batches {
     }
 }
 
-/// What a buyer of one unit heard, of the first product.
-pub(super) fn one_unit() -> Tally {
-    Tally { products: vec![ProductTally { taken: 1, ..ProductTally::default() }], unknown: 0 }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,9 +112,9 @@ mod tests {
         assert_eq!(shop.sample(request.bytes()).expect("an answer").status, 201);
         let mut sold = Sold::new(products);
         assert!(sold.audit(&shop).expect("figures").is_empty(), "nothing was measured");
-        sold.add(&one_unit());
+        sold.add(&Tally::of_one_unit());
         assert_eq!(sold.audit(&shop).expect("figures"), [""; 0]);
-        sold.add(&one_unit());
+        sold.add(&Tally::of_one_unit());
         let wrong = sold.audit(&shop).expect("figures");
         assert_eq!(wrong, ["holdfast: A: 1 units were taken, buyers heard of 2 and may have missed 0"]);
         let units = |figures: &Figures| figures.committed;

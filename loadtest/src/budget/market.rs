@@ -8,13 +8,13 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 
 use super::Plan;
-use super::books::{Batches, Sold, one_unit};
+use super::books::{Batches, Sold};
 use super::rows::{OVERLOADED, Rivals, Row, Scenario};
 use crate::alone::Alone;
 use crate::caller::{Caller, Reply};
 use crate::contenders::contest::{check_alike, order};
 use crate::contenders::{self, Contender, Heard, Kind, Stock};
-use crate::load::{self, Choice, Endpoint, Load, Workload};
+use crate::load::{self, Choice, Endpoint, Load, Tally, Workload};
 use crate::results::{Document, Measurement, Pace, Rival};
 use crate::sale::run_id;
 use crate::series::HOLDFAST;
@@ -119,7 +119,7 @@ impl Market {
             if !rivals.is_empty() {
                 let sample = case.take_sample(&style)?;
                 if let [Subject { seller: Seller::Holdfast(place), .. }] = case.subjects[..] {
-                    market.sold[place].add(&one_unit());
+                    market.sold[place].add(&Tally::of_one_unit());
                 }
                 if rivals.contains(&Rivals::Floor) {
                     case.add_floor(&sample, &style)?;
@@ -252,7 +252,7 @@ impl Market {
             let (endpoint, seller) = (contender.endpoint.clone(), Seller::Contender(place));
             let subject = Subject { endpoint, workload, product_ids, seller };
             let answer = subject.sample(style, 201)?;
-            heard.add(&subject.product_ids, &one_unit());
+            heard.add(&subject.product_ids, &Tally::of_one_unit());
             let ours = case.sample.as_ref().context("Holdfast was asked first")?;
             check_alike(ours, &answer)
                 .with_context(|| format!("{HOLDFAST} and {} do not answer alike", kind.name()))?;
@@ -377,10 +377,7 @@ impl Plan {
 }
 
 fn enter(server: &Server) -> anyhow::Result<(Shop, Style)> {
-    let host = server.address.to_string();
-    let mut shop = Shop::new(Caller::new(server.address, host.clone()));
-    shop.log_in(server::EMAIL, server::PASSWORD)?;
-    Ok((shop, Style { host, run: run_id() }))
+    Ok((server::enter(server)?, Style { host: server.address.to_string(), run: run_id() }))
 }
 
 fn tell(plan: &Plan, it: &Measurement) {

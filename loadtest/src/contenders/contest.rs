@@ -1,8 +1,8 @@
 //! Contest: floor, Holdfast and the contenders under the same two loads, in the same run, round by round.
 //!
-//! Everybody runs all the time and one is measured at a time; what PostgreSQL and Redis do in the background (vacuum,
-//! checkpoints, rewriting the log) stays as it is, and each measurement waits until the one before has come to rest. Who is
-//! first changes from round to round. At the end all books are audited, Holdfast's by the same rules. Called by `cli`.
+//! Everybody lives all the time and one is measured at a time; what PostgreSQL and Redis do in the background (vacuum,
+//! checkpoints, rewriting the log) stays as it is, in the time of whoever does it: see `alone`. Who is first changes from
+//! round to round. At the end all books are audited, Holdfast's by the same rules. Called by `cli`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::books::{self, Books, Figures, Heard};
 use super::{Contender, Kind, Stock};
 use crate::alone::Alone;
 use crate::caller::{Caller, Reply};
-use crate::load::{self, Choice, Endpoint, Load, ProductTally, Tally, Workload};
+use crate::load::{self, Choice, Endpoint, Load, Tally, Workload};
 use crate::results::{Document, Measurement, Pace, Rival};
 use crate::sale::run_id;
 use crate::series::HOLDFAST;
@@ -134,12 +134,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<bool> {
     for violation in &document.violations {
         println!("VIOLATION: {violation}");
     }
-    if let Some(file) = &options.json {
-        document::write(&document, file)?;
-    }
-    if let Some(file) = &options.html {
-        page::write(&document, file)?;
-    }
+    page::keep(&document, options.json.as_deref(), options.html.as_deref())?;
     Ok(document.violations.is_empty())
 }
 
@@ -225,8 +220,7 @@ fn enter(options: &Options, plan: &Plan) -> anyhow::Result<Vec<Racer>> {
 
 fn enter_holdfast(plan: &Plan, server_plan: &ServerPlan) -> anyhow::Result<(Racer, Reply)> {
     let server = server_plan.start(0)?;
-    let mut shop = Shop::new(Caller::new(server.address, server.address.to_string()));
-    shop.log_in(server::EMAIL, server::PASSWORD)?;
+    let mut shop = server::enter(&server)?;
     eprintln!("creating {} products", report::count(numbers::count(plan.goods.len())));
     let wanted: Vec<Wanted> = plan
         .goods
@@ -290,8 +284,7 @@ impl Racer {
         let request = Request::purchase(&style, &last.id, false);
         let reply = Caller::new(*address, style.host).send(request.bytes())?;
         ensure!(reply.status == 201, "{name} answered the first purchase with {}", reply.status);
-        let tally = ProductTally { taken: 1, ..ProductTally::default() };
-        self.heard.add(std::slice::from_ref(&last.id), &Tally { products: vec![tally], ..Tally::default() });
+        self.heard.add(std::slice::from_ref(&last.id), &Tally::of_one_unit());
         Ok(reply)
     }
 
