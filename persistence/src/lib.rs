@@ -28,6 +28,7 @@ mod keepsake;
 mod opening;
 pub mod pin;
 pub mod place;
+mod places;
 mod prefill;
 mod range_sync;
 pub mod reader;

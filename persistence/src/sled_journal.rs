@@ -3,12 +3,13 @@
 //! Layout below the data folder: `journal/` is sled's; tree `journal` maps the big-endian batch number to the frame, tree
 //! `meta` describes the journal (`src/about.rs`).
 //!
-//! Three things about sled 0.34 shape this file, all read in its source and held by tests:
+//! Four things about sled 0.34 shape this file, all read in its source and held by tests:
 //! - Its `flush` hands the log to the disk with `sync_file_range` only, which commits neither the file's length nor the
 //!   drive's cache. So that function is ours and does `fdatasync` (`src/range_sync.rs`); where sled does not call it,
 //!   `SledStore::flush` does one on a handle of its own. (`tests/data_sync.rs`)
 //! - A node larger than a quarter of a segment goes to a file of its own under `blobs/`, which sled never syncs. A leaf has up to 17
 //!   values, so frames are bounded ([`FRAME_BYTES_LIMIT`]) such that a whole leaf stays inline. (`tests/sled_journal.rs`)
+//! - A leaf that splits is written whole. So it splits before its frames come. (`src/places.rs`)
 //! - There are reports of damage after hard stops (spacejam/sled#1509, #1533), and a store that lost its end opens without a
 //!   word. So nothing read back is believed ([`replay()`](crate::replay())), and the last acknowledged batch is kept in a file beside
 //!   sled's (`src/acknowledged.rs`).
@@ -29,6 +30,7 @@ use crate::index::{SharedIndex, SparseIndex};
 use crate::journal::{AppendError, Cause, FrameBytes, FrameSource, Journal, Store, StoredFrame, Visit};
 use crate::keepsake::Keepsake;
 use crate::opening;
+use crate::places::{Places, is_place};
 use crate::prefill;
 use crate::range_sync;
 use crate::reader::{JournalStat, Reader, stored_bytes};
@@ -81,10 +83,18 @@ pub struct SledJournal {
     mark: Option<Mark>,
     /// Whether that cannot be read.
     is_mark_damaged: bool,
-    next_batch: Option<BatchNumber>,
+    /// Where it goes on, once it is recovered.
+    end: Option<End>,
     has_failed: bool,
     /// The store as it was found, until the journal is proven; put back when it never is. Goes after the store.
     kept: Mutex<Option<Keepsake>>,
+}
+
+/// Where a journal goes on.
+#[derive(Debug)]
+struct End {
+    next_batch: BatchNumber,
+    places: Places,
 }
 
 /// The store as the journal, its readers and its trimmer share it. The folder's lock goes last.
@@ -186,8 +196,8 @@ impl SledJournal {
         let folder = folder.clone();
         let store = Arc::new(SledStore { frames, meta, db, data_file, beside_writer, path, about, folder });
         let kept = Mutex::new(Some(kept));
-        let (next_batch, has_failed) = (None, false);
-        Ok(SledJournal { store, index, acknowledged, mark, is_mark_damaged, next_batch, has_failed, kept })
+        let (end, has_failed) = (None, false);
+        Ok(SledJournal { store, index, acknowledged, mark, is_mark_damaged, end, has_failed, kept })
     }
 
     /// Whether there is a journal in a data folder: asked by those who must not create one.
@@ -252,7 +262,7 @@ impl SledJournal {
         Ok(())
     }
 
-    fn write(&self, frames: &[EncodedFrame]) -> Result<(), Cause> {
+    fn write(&mut self, frames: &[EncodedFrame]) -> Result<(), Cause> {
         // Not while something else makes sled write. Then this commit only takes a little longer to sync.
         if let Ok(_alone) = self.store.beside_writer.try_lock() {
             prefill::fill(&self.store.data_file, u64::try_from(SEGMENT_BYTES).expect("it fits"))?;
@@ -260,7 +270,10 @@ impl SledJournal {
         let watched = Watched::begin();
         for frame in frames {
             let replaced = self.store.frames.insert(frame.batch().0.to_be_bytes(), frame.bytes())?;
-            assert!(replaced.is_none(), "history is not overwritten");
+            assert!(replaced.as_ref().is_none_or(is_place), "history is not overwritten");
+        }
+        if let (Some(end), Some(newest)) = (&mut self.end, frames.last()) {
+            end.places.follow(&self.store.frames, newest.batch())?;
         }
         self.store.flush()?;
         drop(watched);
@@ -329,7 +342,8 @@ impl SledJournal {
 
 impl Journal for SledJournal {
     fn append(&mut self, frames: &[EncodedFrame]) -> Result<(), AppendError> {
-        let mut next_batch = self.next_batch.expect("a journal is recovered before it is written to");
+        let end = self.end.as_ref().expect("a journal is recovered before it is written to");
+        let mut next_batch = end.next_batch;
         let first = frames.first().map_or(next_batch, EncodedFrame::batch);
         if self.has_failed {
             return Err(AppendError::rejected(first, "an earlier append failed"));
@@ -346,7 +360,9 @@ impl Journal for SledJournal {
             self.has_failed = true;
             return Err(AppendError::unknown(first, cause));
         }
-        self.next_batch = Some(next_batch);
+        if let Some(end) = &mut self.end {
+            end.next_batch = next_batch;
+        }
         let mut index = self.index.write();
         for frame in frames {
             index.observe(&frame.frame(), frame.hash(), stored_bytes(frame.bytes()));
@@ -392,14 +408,19 @@ impl Store for SledJournal {
         }
         self.mend_mark(&replayed.head)?;
         *self.index.write() = index;
-        self.next_batch = Some(replayed.head.next_batch());
+        let next_batch = replayed.head.next_batch();
+        let places = Places::of(&self.store.frames, next_batch);
+        let places = places.map_err(|error| store_error("read", &self.store.path, error))?;
+        self.end = Some(End { next_batch, places });
         Ok(replayed)
     }
 }
 
 impl SledStore {
     pub(crate) fn frames(&self, first: BatchNumber) -> impl Iterator<Item = Result<StoredFrame, Error>> + '_ {
-        self.frames.range(first.0.to_be_bytes()..).map(|entry| {
+        let entries = self.frames.range(first.0.to_be_bytes()..);
+        let stored = entries.filter(|entry| !entry.as_ref().is_ok_and(|(_, value)| is_place(value)));
+        stored.map(|entry| {
             let (key, bytes) = entry.map_err(|error| store_error("read", &self.path, error))?;
             Ok(StoredFrame { batch: self.batch_of(&key)?, bytes: FrameBytes::from_sled(bytes) })
         })
@@ -408,7 +429,7 @@ impl SledStore {
     pub(crate) fn frame_bytes(&self, batch: BatchNumber) -> Result<Option<FrameBytes>, Error> {
         let bytes = self.frames.get(batch.0.to_be_bytes());
         let bytes = bytes.map_err(|error| store_error("read", &self.path, error))?;
-        Ok(bytes.map(FrameBytes::from_sled))
+        Ok(bytes.filter(|bytes| !is_place(bytes)).map(FrameBytes::from_sled))
     }
 
     /// A frame that is there unless it was trimmed.

@@ -11,6 +11,8 @@ use crate::support::{header, open, options, recover};
 const SEGMENT_BYTES: u64 = 8 * 1024 * 1024;
 const PAYLOAD_BYTES: usize = 32 * 1024;
 const FLIPS: u64 = 12;
+/// How many batches a trim leaves.
+const KEPT: u64 = 600;
 
 /// Appends batches of one large record each.
 fn append_large(path: &Path, batches: u64, trim: bool) -> Replayed {
@@ -26,8 +28,8 @@ fn append_large(path: &Path, batches: u64, trim: bool) -> Replayed {
         }
         queue.push(header(0, sequence), &payload).expect("the queue is open");
         writer.commit().expect("the disk is well");
-        if trim && sequence > 200 && sequence % 20 == 0 {
-            trimmer.remove_before(BatchNumber(sequence - 200)).expect("it is sound");
+        if trim && sequence > KEPT && sequence % 20 == 0 {
+            trimmer.remove_before(BatchNumber(sequence - KEPT)).expect("it is sound");
         }
     }
     drop((queue, writer, trimmer));
@@ -108,7 +110,7 @@ fn refused_start_of_a_trimmed_store_changes_nothing_that_matters() {
 #[test]
 fn opening_copies_what_was_written_since_the_last_and_not_the_whole() {
     let data = tempfile::tempdir().expect("a temporary folder");
-    append_large(data.path(), 1_200, false);
+    append_large(data.path(), 1_500, false);
     append_large(data.path(), 1, false);
     let bytes = db(data.path()).metadata().expect("it is there").len();
     assert!(bytes > 5 * SEGMENT_BYTES, "there are many segments: {bytes} bytes");
@@ -123,7 +125,7 @@ fn opening_copies_what_was_written_since_the_last_and_not_the_whole() {
     }
     drop(journal);
     assert!(!kept.exists());
-    assert_eq!(start(data.path()).expect("it is sound").batches, 1_201);
+    assert_eq!(start(data.path()).expect("it is sound").batches, 1_501);
 }
 
 #[test]

@@ -377,6 +377,30 @@ fn frames_of_the_largest_size_never_leave_the_log() {
     assert_eq!(blobs(data.path()), 0);
 }
 
+#[test]
+fn frame_is_written_once() {
+    const FRAMES: u64 = 1_000;
+    const ROOM_BYTES: u64 = 3 * 8 * 1024 * 1024;
+    let data = tempfile::tempdir().expect("a temporary folder");
+    // The second half follows a new start.
+    for half in 0..2 {
+        let mut journal = open(data.path());
+        let (replayed, _) = recover(&mut journal).expect("it is sound");
+        assert_eq!(replayed.batches, half * FRAMES / 2);
+        let (queue, mut writer) = Writer::new(Box::new(journal), replayed.head);
+        for sequence in half * FRAMES / 2 + 1..=(half + 1) * FRAMES / 2 {
+            queue.push(header(0, sequence), &vec![1; FRAME_BYTES_MAX - 100]).expect("the queue is open");
+            writer.commit().expect("the disk is well");
+        }
+    }
+    let mut journal = open(data.path());
+    assert_eq!(recover(&mut journal).expect("it is sound").0.batches, FRAMES);
+    let stat = journal.stat().expect("it reads");
+    assert_eq!(stat.batches, FRAMES);
+    let (disk, frames) = (stat.disk_bytes, stat.frame_bytes);
+    assert!(disk < frames + frames / 8 + ROOM_BYTES, "{disk} bytes on disk for frames of {frames}");
+}
+
 fn blobs(path: &Path) -> usize {
     std::fs::read_dir(path.join("journal/blobs")).expect("sled creates it").count()
 }
