@@ -58,6 +58,16 @@ async fn low_disk_refuses_writes_and_serves_reads() {
     server.terminate().expect_code(0);
 }
 
+/// The journal takes 8 MiB of a disk at once, which are minutes of purchases. Fills most of them.
+async fn leave_little_of_a_segment(shop: &Shop) {
+    const TEXT_BYTES: usize = 9_000;
+    const SEGMENT_USED_BYTES: usize = 7 * 1024 * 1024;
+    let text = "ä".repeat(TEXT_BYTES / 2);
+    for _ in 0..SEGMENT_USED_BYTES / TEXT_BYTES {
+        shop.make(&json!({ "name": "Long", "price": 1, "currency": "EUR", "description": text })).await;
+    }
+}
+
 /// A small disk in memory, gone with its value.
 struct SmallDisk {
     path: PathBuf,
@@ -112,7 +122,9 @@ async fn full_disk_stops_the_server_and_loses_nothing_that_was_answered() {
     let start =
         || Server::start(folder.command(&["serve", "--listen", "127.0.0.1:0", "--disk-reserve-bytes", "0"]));
     let server = start();
-    let mut buyers = Buyers::at(&Shop::of(&server)).await;
+    let shop = Shop::of(&server);
+    leave_little_of_a_segment(&shop).await;
+    let mut buyers = Buyers::at(&shop).await;
     buyers.open(&server);
     buyers.wait_for_answers(50).await;
     disk.fill_but(48 * 1024);
@@ -220,13 +232,15 @@ async fn file_that_may_not_grow_stops_the_server_and_loses_nothing_that_was_answ
     let limited = || {
         let mut shell = Command::new("sh");
         // In blocks of 512 bytes, 8 MiB of which a store takes when it is opened again; without the signal, writing beyond is an error like any other.
-        let line = "trap '' XFSZ; ulimit -f 18432; exec \"$0\" serve --listen 127.0.0.1:0";
+        let line = "trap '' XFSZ; ulimit -f 17000; exec \"$0\" serve --listen 127.0.0.1:0";
         shell.args(["-c", line, env!("CARGO_BIN_EXE_holdfast")]);
         folder.prepare(&mut shell);
         Server::start(shell)
     };
     let server = limited();
-    let mut buyers = Buyers::at(&Shop::of(&server)).await;
+    let shop = Shop::of(&server);
+    leave_little_of_a_segment(&shop).await;
+    let mut buyers = Buyers::at(&shop).await;
     buyers.open(&server);
     buyers.go_home().await;
     assert!(buyers.answered_count() > 0);
