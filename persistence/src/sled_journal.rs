@@ -283,20 +283,14 @@ impl SledJournal {
         Ok(())
     }
 
-    /// Accepts a journal that was replayed: it ends where it may, and the copy of before its opening can go.
+    /// Accepts the journal: the copy of before its opening goes.
     ///
     /// A journal that is dropped without this is put back as it was found.
     ///
     /// # Errors
     ///
-    /// [`Error::Lost`], and [`Error::Io`] when the copy cannot be removed.
-    pub fn accept(&self, replayed: &Replayed) -> Result<(), Error> {
-        self.check_end(replayed)?;
-        self.release()
-    }
-
-    /// Lets go of the copy of before the opening.
-    pub(crate) fn release(&self) -> Result<(), Error> {
+    /// [`Error::Io`] when the copy cannot be removed.
+    pub fn accept(&self) -> Result<(), Error> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).take();
         let path = self.store.path.clone();
         let released = kept.map_or(Ok(()), Keepsake::release);
@@ -309,7 +303,7 @@ impl SledJournal {
     /// # Errors
     ///
     /// [`Error::Lost`].
-    fn check_end(&self, replayed: &Replayed) -> Result<(), Error> {
+    pub fn check_end(&self, replayed: &Replayed) -> Result<(), Error> {
         let found = BatchNumber(replayed.head.next_batch().0 - 1);
         match self.acknowledged() {
             Some(acknowledged) if acknowledged > found => {
@@ -401,7 +395,8 @@ impl Store for SledJournal {
         let replayed =
             replay_frames(self, from, &mut |frame, hash, bytes| index.observe(frame, hash, bytes), visit)?;
         // Before a torn tail goes: what the opening kept could not undo that any more.
-        self.accept(&replayed)?;
+        self.check_end(&replayed)?;
+        self.accept()?;
         if let Some(cut) = &replayed.cut {
             cut.log();
             self.remove_from(cut.first)?;

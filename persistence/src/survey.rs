@@ -147,7 +147,7 @@ impl SledJournal {
         })?;
         let journal = SledJournal::open(&folder, Options::default())?;
         journal.expect_unchanged(survey)?;
-        journal.release()?;
+        journal.accept()?;
         if let Some(loss) = &survey.loss {
             journal.remove_from(loss.first)?;
         }

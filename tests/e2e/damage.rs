@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
+use crate::folders::{self, contents};
 use crate::server::{Folder, Server};
 use crate::shop::Shop;
 
@@ -33,22 +34,8 @@ async fn original() -> Original {
 
 fn copy(original: &Folder) -> Folder {
     let folder = Folder::new();
-    copy_folder(&original.data(), &folder.data());
+    folders::copy(&original.data(), &folder.data());
     folder
-}
-
-fn copy_folder(source: &Path, target: &Path) {
-    fs::create_dir_all(target).expect("it can be made");
-    for entry in fs::read_dir(source).expect("it is a folder") {
-        let entry = entry.expect("it can be read");
-        let path = target.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy_folder(&entry.path(), &path);
-        } else if entry.path().is_file() {
-            // Not the control socket.
-            fs::copy(entry.path(), path).expect("it can be copied");
-        }
-    }
 }
 
 /// What became of a damaged copy.
@@ -199,9 +186,11 @@ async fn damaged_file_of_what_was_acknowledged_is_told_by_whoever_looks_and_heal
     let copy = copy(&original.folder);
     let path = copy.data().join("journal/acknowledged");
     open(&path).write_all_at(b"?", 20).expect("it is ours");
+    let found = contents(&copy.data());
     for command in ["verify", "stat"] {
         let told = copy.run(&["journal", command]).expect_code(4);
         assert!(told.stderr.contains("journal/acknowledged is damaged"), "{}", told.stderr);
+        assert_eq!(contents(&copy.data()), found, "{command} only looks");
     }
     let told = copy.run(&["journal", "repair"]).expect_code(0);
     assert!(told.stdout.contains("journal/acknowledged is damaged"), "{}", told.stdout);

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::buyers::Buyers;
 use crate::everything::{books, live_a_day};
+use crate::folders::{contents, copy, files};
 use crate::person::{Person, until};
 use crate::server::{Ended, Folder, Server};
 use crate::shop::{Product, Shop};
@@ -118,11 +119,11 @@ async fn whole_drill() {
 
     // The moment.
     let then = Made::at(&folder, "then");
-    let source = fingerprints(&folder.data());
+    let source = contents(&folder.data());
     folder
         .run(&["journal", "restore", "--to-position", &moment.position, "--into", then.text()])
         .expect_code(0);
-    assert_eq!(fingerprints(&folder.data()), source, "a restore leaves its source as it is");
+    assert_eq!(contents(&folder.data()), source, "a restore leaves its source as it is");
     let server = then.start();
     moment.expect(&Shop::of(&server), &buyers, &marker).await;
     server.terminate().expect_code(0);
@@ -179,7 +180,7 @@ fn every_kind_of_file_is_watched(sound: &Folder) {
         let damaged = Folder::new();
         copy(&sound.data(), &damaged.data());
         let offset = flip(&damaged.data().join(&relative), kind);
-        let before = fingerprints(&damaged.data());
+        let before = contents(&damaged.data());
         let verified = damaged.run(&["journal", "verify"]);
         let said = &verified.stderr;
         assert_eq!(verified.code(), Some(4), "{kind}, byte {offset}: {said}");
@@ -191,7 +192,7 @@ fn every_kind_of_file_is_watched(sound: &Folder) {
         };
         let is_told = places.iter().any(|place| said.contains(place));
         assert!(is_told, "{kind}, byte {offset}, is told with its place: {said}");
-        assert_eq!(fingerprints(&damaged.data()), before, "{kind}: nothing was changed");
+        assert_eq!(contents(&damaged.data()), before, "{kind}: nothing was changed");
     }
     let expected = ["acknowledged", "checkpoint", "journal"];
     assert_eq!(kinds.into_iter().collect::<Vec<_>>(), expected);
@@ -220,32 +221,4 @@ fn flip(path: &Path, kind: &str) -> u64 {
     let file = fs::File::options().write(true).open(path).expect("it can be opened");
     file.write_all_at(&[bytes[offset] ^ 0x10], offset_on_disk).expect("it is ours");
     offset_on_disk
-}
-
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).expect("it is a folder") {
-        let path = entry.expect("it can be read").path();
-        if path.is_dir() {
-            found.extend(files(&path));
-        } else if path.is_file() {
-            found.push(path);
-        }
-    }
-    found.sort();
-    found
-}
-
-/// Every file with its bytes, but the lock, which says who was here last.
-fn fingerprints(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    let stored = files(folder).into_iter().filter(|path| path.file_name().is_none_or(|name| name != "LOCK"));
-    stored.map(|path| (path.clone(), fs::read(&path).expect("it is there"))).collect()
-}
-
-fn copy(source: &Path, target: &Path) {
-    for path in files(source) {
-        let copied = target.join(path.strip_prefix(source).expect("it is within"));
-        fs::create_dir_all(copied.parent().expect("it is in a folder")).expect("it can be made");
-        fs::copy(&path, copied).expect("it can be copied");
-    }
 }

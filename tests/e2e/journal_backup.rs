@@ -6,7 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use serde_json::{Value, json};
 
 use crate::buyers::Buyers;
-use crate::journal_desk::{Desk, contents, flip, position, sell, text};
+use crate::folders::contents;
+use crate::journal_desk::{Desk, flip, position, sell, text};
 use crate::server::Server;
 use crate::shop::Shop;
 

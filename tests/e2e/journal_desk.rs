@@ -92,25 +92,6 @@ pub(crate) async fn receive(shop: &Shop, sku: &str, units: i32) -> Answer {
     shop.change("POST", &format!("/inventory/{sku}/adjustments"), &body).send().await.expect(201)
 }
 
-/// All files of a folder with what is in them, but for the lock, which says who looked last.
-pub(crate) fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    let mut all = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).expect("it is a folder") {
-            let path = entry.expect("it can be read").path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.is_file() && !path.ends_with("LOCK") {
-                let bytes = fs::read(&path).expect("it can be read");
-                all.push((path, bytes));
-            }
-        }
-    }
-    all.sort();
-    all
-}
-
 /// Flips a byte of a file, at so many hundredths of what is written.
 pub(crate) fn flip(store: &Path, percent: usize) {
     let bytes = fs::read(store).expect("it is there");

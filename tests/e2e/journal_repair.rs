@@ -1,10 +1,11 @@
 //! `holdfast journal repair`: what is damaged is cut off, and nobody is surprised.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::json;
 
-use crate::journal_desk::{Desk, contents, flip, sell, text};
+use crate::folders::{contents, files};
+use crate::journal_desk::{Desk, flip, sell, text};
 use crate::server::Server;
 
 const SALES: usize = 60;
@@ -115,9 +116,4 @@ async fn trimmed_journal_without_a_sound_checkpoint_is_not_called_sound() {
         assert!(told.stderr.contains(text(&checkpoints[0])), "{}", told.stderr);
     }
     assert!(contents(&desk.folder.data()) == found, "nothing is changed");
-}
-
-/// The files of a folder, by name.
-fn files(folder: &Path) -> Vec<PathBuf> {
-    contents(folder).into_iter().map(|(path, _)| path).collect()
 }

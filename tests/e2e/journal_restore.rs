@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use crate::journal_desk::{Desk, contents, position, receive, sell, text};
+use crate::folders::contents;
+use crate::journal_desk::{Desk, position, receive, sell, text};
 use crate::shop::{Product, Shop};
 
 const STEPS: usize = 12;

@@ -7,6 +7,7 @@ mod server;
 
 mod buyers;
 mod client;
+mod folders;
 mod gate;
 mod mailbox;
 mod people;

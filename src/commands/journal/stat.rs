@@ -47,9 +47,9 @@ fn of_stopped(folder: &Folder) -> Result<Value, Failure> {
         first_ms.get_or_insert(record.header.time_ms);
         Ok(())
     })
-    .and_then(|replayed| journal.accept(&replayed).map(|()| replayed))
+    .and_then(|replayed| journal.check_end(&replayed).map(|()| replayed))
     .map_err(verdict)?;
-    journal.check_mark().map_err(verdict)?;
+    journal.check_mark().and_then(|()| journal.accept()).map_err(verdict)?;
     let last_ms = replayed.head.partitions().iter().map(|partition| partition.time_ms).max();
     let checkpoints = Checkpoints::open(folder, journal.id(), journal.partitions()).map_err(verdict)?;
     let figures = Figures {

@@ -40,11 +40,11 @@ pub(super) fn prove(folder: &Folder) -> Result<Verified, Failure> {
     };
     let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
     let proof = Proof { checkpoints: Some(&files), threads, progress: &told };
-    let verified = recovery::verify(&journal, &proof, |replayed| journal.accept(replayed));
+    let verified = recovery::verify(&journal, &proof, |replayed| journal.check_end(replayed));
     bar.finish_and_clear();
     let verified = verified.map_err(verdict_of_proof)?;
     // Last: what is damaged of the journal itself weighs more.
-    journal.check_mark().map_err(verdict)?;
+    journal.check_mark().and_then(|()| journal.accept()).map_err(verdict)?;
     Ok(verified)
 }
 
