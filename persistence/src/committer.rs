@@ -1,7 +1,8 @@
 //! The writer: takes all that is queued, frames it, appends it with one sync, and opens the gate.
 //!
-//! It commits at once when there is anything; while one commit is on its way to disk the next group gathers by itself. A
-//! failed append is never retried and never answered: `on_failure` is called once, and the process is expected to stop.
+//! It commits at once when there is anything; while one commit is on its way to disk the next group gathers by itself. Only
+//! when the last commit was one of a crowd does it wait a moment until as many are there again. A failed append is never
+//! retried and never answered: `on_failure` is called once, and the process is expected to stop.
 //!
 //! [`Committer`] runs the [`Writer`] on a thread of its own. A simulation calls [`Writer::commit`] itself, whenever its
 //! schedule says so.
@@ -11,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::disk::{CHECK_INTERVAL, DiskWatch};
 use crate::frame::{EncodedFrame, FrameBuilder, FrameHash};
@@ -22,6 +23,12 @@ use crate::record::{BatchNumber, Ticket};
 use crate::replay::Head;
 
 const THREAD_NAME: &str = "journal-writer";
+
+/// How many records of a commit are a crowd. Fewer clients would soon all be in one commit, and nobody served while it syncs.
+const CROWD: u32 = 96;
+
+/// How long the writer waits for a crowd to be there again.
+const GATHER_TIME: Duration = Duration::from_micros(1_500);
 
 /// How much may wait for the disk unless told otherwise.
 const BACKLOG_BYTES_MAX: u64 = 256 * 1024 * 1024;
@@ -55,6 +62,8 @@ pub struct Writer {
     last_hash: FrameHash,
     disk: DiskWatch,
     has_failed: bool,
+    /// Of the last commit.
+    records: u32,
     taken: Vec<FrameBuilder>,
     frames: Vec<EncodedFrame>,
     spent: Vec<FrameBuilder>,
@@ -142,6 +151,7 @@ impl Writer {
             last_hash,
             disk,
             has_failed: false,
+            records: 0,
             taken: Vec::new(),
             frames: Vec::new(),
             spent: Vec::new(),
@@ -178,6 +188,7 @@ impl Writer {
             self.shared.fail();
             return Err(error);
         }
+        self.records = self.frames.iter().map(EncodedFrame::count).sum();
         self.shared.commits.add(&self.frames, bytes, started);
         self.shared.commit(taken);
         self.spent.extend(self.frames.drain(..).map(EncodedFrame::recycle));
@@ -189,6 +200,19 @@ impl Writer {
         self.journal
     }
 
+    /// The answers of the last commit bring the next requests in a burst, and its first push woke us.
+    ///
+    /// A crowd keeps the processors busy until it is back; a commit for a half of it costs as much as one for all, and takes
+    /// the processor from the other half. Of a few, those who are about to push go first on a busy machine; on an idle one this
+    /// returns at once.
+    fn let_others_join(&self) {
+        if self.records >= CROWD {
+            self.shared.gather(self.records, GATHER_TIME);
+        } else {
+            std::thread::yield_now();
+        }
+    }
+
     fn run(mut self, on_failure: Box<dyn FnOnce(AppendError) + Send>) -> Option<Box<dyn Journal>> {
         loop {
             let is_disk_low = self.shared.is_disk_low.load(Ordering::Relaxed);
@@ -196,10 +220,7 @@ impl Writer {
                 Wake::Tick => self.disk.measure(&self.shared.is_disk_low),
                 Wake::Closed => return Some(self.journal),
                 Wake::Work => {
-                    // The answers of the last commit bring the next requests in a burst, and its first push woke us. On a
-                    // busy machine those who are about to push go first and join this commit; on an idle one this returns
-                    // at once.
-                    std::thread::yield_now();
+                    self.let_others_join();
                     if let Err(error) = self.commit() {
                         on_failure(error);
                         self.shared.gate.fail();

@@ -98,6 +98,8 @@ struct Open {
     filling: FrameBuilder,
     spare: Vec<FrameBuilder>,
     is_writer_asleep: bool,
+    /// How many records it takes to wake the writer, where no frame is full before.
+    wanted: u32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -143,6 +145,7 @@ impl Queue {
                 filling: FrameBuilder::new(),
                 spare: Vec::new(),
                 is_writer_asleep: false,
+                wanted: 0,
             }),
             work: Condvar::new(),
             gate: Gate::new(),
@@ -282,6 +285,11 @@ impl Open {
         self.full.push(std::mem::replace(&mut self.filling, fresh));
     }
 
+    /// Whether the writer wants to wait for more.
+    fn is_short(&self) -> bool {
+        self.state == State::Open && self.full.is_empty() && self.filling.count() < self.wanted
+    }
+
     fn append(&mut self, header: &RecordHeader, payload: &[u8], bytes: usize) {
         self.filling.push(header, payload);
         self.pushed_bytes += u64::try_from(bytes).expect("a length fits 64 bits");
@@ -305,7 +313,7 @@ impl Shared {
             Ok(ticket) => {
                 self.last_ticket.store(open.last_ticket.number(), Ordering::Release);
                 self.pushed_bytes.store(open.pushed_bytes, Ordering::Relaxed);
-                let is_writer_asleep = std::mem::take(&mut open.is_writer_asleep);
+                let is_writer_asleep = !open.is_short() && std::mem::take(&mut open.is_writer_asleep);
                 drop(open);
                 if is_writer_asleep {
                     self.work.notify_one();
@@ -343,6 +351,17 @@ impl Shared {
                 }
             };
         }
+    }
+
+    /// Sleeps until `wanted` records are queued or a frame is full, the committer is closed, or `time_max` is over.
+    pub(crate) fn gather(&self, wanted: u32, time_max: Duration) {
+        let mut open = self.lock();
+        open.wanted = wanted;
+        open.is_writer_asleep = true;
+        let gathered = self.work.wait_timeout_while(open, time_max, |open| open.is_short());
+        let (mut open, _) = gathered.unwrap_or_else(PoisonError::into_inner);
+        open.wanted = 0;
+        open.is_writer_asleep = false;
     }
 
     /// Moves all that is queued into `frames`, which is empty; gives `spent` back for reuse.
@@ -390,5 +409,60 @@ impl Shared {
 impl fmt::Debug for Queue {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Queue").field("last_ticket", &self.last_ticket()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+    use crate::frame::{FRAME_BYTES_MAX, JournalId};
+    use crate::record::Epoch;
+
+    const FOREVER: Duration = Duration::from_secs(3_600);
+
+    fn queue() -> (Queue, Arc<Shared>) {
+        Queue::new(Head::genesis(JournalId([1; 16]), 1), u64::MAX)
+    }
+
+    fn push(queue: &Queue, sequence: u64, payload: &[u8]) {
+        let (partition, sequence) = (Partition(0), Sequence(sequence));
+        let header = RecordHeader { partition, epoch: Epoch(0), sequence, time_ms: 0 };
+        queue.push(header, payload).expect("the queue is open");
+    }
+
+    /// How many records are queued when a writer that wants `wanted` comes back, while `meanwhile` goes on.
+    fn gathered(wanted: u32, time_max: Duration, meanwhile: impl FnOnce(&Queue, &Shared)) -> u32 {
+        let (queue, shared) = queue();
+        push(&queue, 1, b"the one that woke it");
+        thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                shared.gather(wanted, time_max);
+                let (mut frames, mut spent) = (Vec::new(), Vec::new());
+                shared.take(&mut frames, &mut spent);
+                frames.iter().map(FrameBuilder::count).sum()
+            });
+            meanwhile(&queue, &shared);
+            writer.join().expect("it only waits")
+        })
+    }
+
+    #[test]
+    fn crowd_is_waited_for_until_it_is_there() {
+        let crowd = |queue: &Queue, _: &Shared| (2..=96).for_each(|sequence| push(queue, sequence, b"back"));
+        assert_eq!(gathered(96, FOREVER, crowd), 96);
+    }
+
+    #[test]
+    fn full_frame_is_enough() {
+        let large = |queue: &Queue, _: &Shared| push(queue, 2, &vec![0; FRAME_BYTES_MAX]);
+        assert_eq!(gathered(96, FOREVER, large), 2);
+    }
+
+    #[test]
+    fn crowd_that_stays_away_is_not_waited_for() {
+        assert_eq!(gathered(96, Duration::from_millis(1), |_, _| {}), 1);
+        assert_eq!(gathered(96, FOREVER, |_, shared| shared.close()), 1);
     }
 }
