@@ -8,8 +8,8 @@ use std::sync::Arc;
 use criterion::{Criterion, criterion_group, criterion_main};
 use holdfast_domain::hold::Ending;
 use holdfast_domain::product::{
-    Command, Description, Line, NewProduct, NewVariant, Product, ReserveOn, Status, VariantDescription,
-    VariantNo, apply, decide_create,
+    Command, Description, Line, NewProduct, NewVariant, Product, VariantDescription, VariantNo, apply,
+    decide_create,
 };
 use holdfast_domain::{Buyer, Currency, Money, OrderId, Quantity, ReservationId, Sku, Timestamp};
 
@@ -84,21 +84,9 @@ fn line(quantity: u32) -> Line {
 }
 
 fn made(units: u32) -> Option<Product> {
-    let description = Description {
-        name: "Lamp".into(),
-        text: None,
-        status: Status::Active,
-        price: Money(1_999),
-        currency: Currency::new("EUR").expect("three capitals"),
-        category_ids: Vec::new(),
-        attributes: "{}".into(),
-        reserve_on: ReserveOn::Cart,
-        reservation_ttl: None,
-        per_order_limit: None,
-        per_customer_limit: None,
-    };
+    let description = Description::plain("Lamp", Money(1_999), Currency::new("EUR").expect("three capitals"));
     let sku = Sku::new("LAMP-1").expect("well formed");
-    let variant = VariantDescription { sku, name: None, attributes: "{}".into(), price_adjustment: Money(0) };
+    let variant = VariantDescription::plain(sku);
     let variants = vec![NewVariant { description: Arc::new(variant), initial_stock: Quantity::new(units) }];
     let new = NewProduct { description: Arc::new(description), is_simple: true, variants };
     let mut slot = None;

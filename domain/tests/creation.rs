@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use holdfast_domain::product::{
-    Description, Event, NewProduct, NewVariant, Product, Refusal, ReserveOn, Status, VARIANTS_MAX,
-    VariantDescription, VariantNo, apply, decide_create, invariant,
+    Description, Event, NewProduct, NewVariant, Product, Refusal, VARIANTS_MAX, VariantDescription,
+    VariantNo, apply, decide_create, invariant,
 };
 use holdfast_domain::{Currency, Money, Quantity, Sku, Timestamp, Units};
 
@@ -102,29 +102,12 @@ fn made(new: &NewProduct) -> Product {
 }
 
 fn product(variants: Vec<NewVariant>) -> NewProduct {
-    let description = Description {
-        name: "Lamp".into(),
-        text: None,
-        status: Status::Active,
-        price: Money(1000),
-        currency: Currency::new("EUR").expect("three capitals"),
-        category_ids: Vec::new(),
-        attributes: "{}".into(),
-        reserve_on: ReserveOn::Cart,
-        reservation_ttl: None,
-        per_order_limit: None,
-        per_customer_limit: None,
-    };
+    let description = Description::plain("Lamp", Money(1000), Currency::new("EUR").expect("three capitals"));
     NewProduct { description: Arc::new(description), is_simple: false, variants }
 }
 
 fn variant(text: &str, stock: Option<u32>) -> NewVariant {
-    let description = VariantDescription {
-        sku: sku(text),
-        name: None,
-        attributes: "{}".into(),
-        price_adjustment: Money(0),
-    };
+    let description = VariantDescription::plain(sku(text));
     NewVariant { description: Arc::new(description), initial_stock: stock.and_then(Quantity::new) }
 }
 

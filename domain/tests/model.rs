@@ -17,8 +17,8 @@ mod model {
 use std::sync::Arc;
 
 use holdfast_domain::product::{
-    Description, Event, Levels, NewProduct, NewVariant, Product, ReserveOn, Status, VariantDescription,
-    VariantNo, apply, decide_create, invariant,
+    Description, Event, Levels, NewProduct, NewVariant, Product, VariantDescription, VariantNo, apply,
+    decide_create, invariant,
 };
 use holdfast_domain::{Buyer, Currency, Money, OrderId, ReservationId, Sku, Timestamp};
 use proptest::prelude::*;
@@ -165,19 +165,11 @@ fn product() -> NewProduct {
         initial_stock: None,
     };
     NewProduct {
-        description: Arc::new(Description {
-            name: "Lamp".into(),
-            text: None,
-            status: Status::Active,
-            price: Money(1000),
-            currency: Currency::new("EUR").expect("three capitals"),
-            category_ids: Vec::new(),
-            attributes: "{}".into(),
-            reserve_on: ReserveOn::Cart,
-            reservation_ttl: None,
-            per_order_limit: None,
-            per_customer_limit: None,
-        }),
+        description: Arc::new(Description::plain(
+            "Lamp",
+            Money(1000),
+            Currency::new("EUR").expect("three capitals"),
+        )),
         is_simple: false,
         variants: (0..VARIANTS).map(variant).collect(),
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use holdfast_domain::order::{self, Bought, OrderLine, Placed, Source, TEXT_BYTES_MAX};
 use holdfast_domain::price::StepKind;
-use holdfast_domain::product::{Description, ReserveOn, Status, VariantDescription, VariantNo};
+use holdfast_domain::product::{Description, VariantDescription, VariantNo};
 use holdfast_domain::saga::Books;
 use holdfast_domain::{
     AccountId, Currency, Item, Millis, Money, OrderId, Owner, ProductId, Quantity, ReservationId, Sku,
@@ -80,19 +80,7 @@ fn placed(lines: Vec<OrderLine>) -> Placed {
 
 /// Three lamps for 10.00 each and 2.50 more for their colour.
 fn purchase() -> Bought {
-    let description = Description {
-        name: "Lamp".into(),
-        text: None,
-        status: Status::Active,
-        price: Money(1000),
-        currency: euro(),
-        category_ids: Vec::new(),
-        attributes: "{}".into(),
-        reserve_on: ReserveOn::Cart,
-        reservation_ttl: None,
-        per_order_limit: None,
-        per_customer_limit: None,
-    };
+    let description = Description::plain("Lamp", Money(1000), euro());
     let variant = VariantDescription {
         sku: Sku::new("lamp-red").expect("well formed"),
         name: None,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use holdfast_domain::product::{
-    Command, Description, Event, NewProduct, NewVariant, Product, Reason, Refusal, ReserveOn, Short, Status,
-    VariantDescription, VariantNo, apply, decide_create, invariant,
+    Command, Description, Event, NewProduct, NewVariant, Product, Reason, Refusal, Short, VariantDescription,
+    VariantNo, apply, decide_create, invariant,
 };
 use holdfast_domain::{Currency, Money, Quantity, Sku, Timestamp, Units};
 
@@ -82,27 +82,10 @@ fn count(variant: u16, on_hand: u32, expected: Option<u32>) -> Command {
 /// Two variants, five units of each.
 fn product() -> Product {
     let variant = |sku| NewVariant {
-        description: Arc::new(VariantDescription {
-            sku: Sku::new(sku).expect("well formed"),
-            name: None,
-            attributes: "{}".into(),
-            price_adjustment: Money(0),
-        }),
+        description: Arc::new(VariantDescription::plain(Sku::new(sku).expect("well formed"))),
         initial_stock: Quantity::new(5),
     };
-    let description = Description {
-        name: "Lamp".into(),
-        text: None,
-        status: Status::Active,
-        price: Money(1000),
-        currency: Currency::new("EUR").expect("three capitals"),
-        category_ids: Vec::new(),
-        attributes: "{}".into(),
-        reserve_on: ReserveOn::Cart,
-        reservation_ttl: None,
-        per_order_limit: None,
-        per_customer_limit: None,
-    };
+    let description = Description::plain("Lamp", Money(1000), Currency::new("EUR").expect("three capitals"));
     let variants = vec![variant("lamp-red"), variant("lamp-blue")];
     let new = NewProduct { description: Arc::new(description), is_simple: false, variants };
     let mut slot = None;

@@ -225,8 +225,7 @@ fn new_product(body: &NewProductBody, id: ProductId) -> NewProduct {
             Some(sku) => sku.to_domain(),
             None => id_sku(id),
         };
-        let description =
-            VariantDescription { sku, name: None, attributes: "{}".into(), price_adjustment: Money(0) };
+        let description = VariantDescription::plain(sku);
         vec![NewVariant {
             description: Arc::new(description),
             initial_stock: body::stock(body.initial_stock),

@@ -4,9 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use holdfast_actors::context::{Actor, RequestId};
-use holdfast_actors::domain::product::{
-    Description, Event, Line, Reason, ReserveOn, Status, VariantDescription, VariantNo,
-};
+use holdfast_actors::domain::product::{Description, Event, Line, Reason, VariantDescription, VariantNo};
 use holdfast_actors::domain::{
     Buyer, Currency, Item, Money, OrderId, Owner, ProductId, Quantity, ReservationId, Sku, Timestamp,
     reservation,
@@ -87,17 +85,8 @@ impl History {
         self.products.push((ProductId(id), self.slots.partition(id), 0));
         let text = format!("Lamp {number}");
         let description = Arc::new(Description {
-            name: text.as_str().into(),
             text: Some("A lamp for the desk, with a foot of oak and a shade of linen.".into()),
-            status: Status::Active,
-            price: Money(1999),
-            currency: Currency::new("EUR").ok_or("a currency")?,
-            category_ids: Vec::new(),
-            attributes: "{}".into(),
-            reserve_on: ReserveOn::Cart,
-            reservation_ttl: None,
-            per_order_limit: None,
-            per_customer_limit: None,
+            ..Description::plain(&text, Money(1999), Currency::new("EUR").ok_or("a currency")?)
         });
         let variant = Arc::new(VariantDescription {
             sku: Sku::new(&format!("lamp-{number}")).ok_or("a sku")?,

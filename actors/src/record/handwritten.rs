@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use holdfast_domain::order::{OrderLine, Placed, Source};
-use holdfast_domain::product::{
-    Description, Event, Line, Reason, ReserveOn, Status, VariantDescription, VariantNo,
-};
+use holdfast_domain::product::{Description, Event, Line, Reason, VariantDescription, VariantNo};
 use holdfast_domain::{
     Buyer, Currency, Item, Money, OrderId, Owner, ProductId, Quantity, ReservationId, Sku, Timestamp,
 };
@@ -54,26 +52,9 @@ pub(crate) fn product_turn(previous: u64, events: Vec<Event>) -> (u16, Turn) {
 /// The first record of [`PRODUCT`], with ten units.
 pub(crate) fn created() -> (u16, Turn) {
     let created = Event::Created {
-        description: Arc::new(Description {
-            name: "Lamp".into(),
-            text: None,
-            status: Status::Active,
-            price: Money(1999),
-            currency: euro(),
-            category_ids: Vec::new(),
-            attributes: "{}".into(),
-            reserve_on: ReserveOn::Cart,
-            reservation_ttl: None,
-            per_order_limit: None,
-            per_customer_limit: None,
-        }),
+        description: Arc::new(Description::plain("Lamp", Money(1999), euro())),
         is_simple: true,
-        variants: vec![Arc::new(VariantDescription {
-            sku: sku(),
-            name: None,
-            attributes: "{}".into(),
-            price_adjustment: Money(0),
-        })],
+        variants: vec![Arc::new(VariantDescription::plain(sku()))],
     };
     let received = Event::Adjusted {
         variant: VariantNo(0),

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use holdfast_domain::hold::Ending;
 use holdfast_domain::product::{
-    Command, Description, Line, NewProduct, NewVariant, Product, Reason, Rehold, ReserveOn, Status,
-    VariantDescription,
+    Command, Description, Line, NewProduct, NewVariant, Product, Reason, Rehold, Status, VariantDescription,
 };
 use holdfast_domain::{
     Buyer, Currency, Millis, Money, OrderId, ProductId, Quantity, ReservationId, Sku, Timestamp, Units,
@@ -81,20 +80,8 @@ pub(crate) fn repriced(present: &Description, price: i64) -> Description {
 /// A product with one variant.
 pub(crate) fn thing(sku: &str, stock: u32) -> NewProduct {
     let sku = Sku::new(sku).expect("well formed");
-    let variant = VariantDescription { sku, name: None, attributes: "{}".into(), price_adjustment: Money(0) };
-    let description = Description {
-        name: "Thing".into(),
-        text: None,
-        status: Status::Active,
-        price: Money(1999),
-        currency: Currency::new("EUR").expect("three capitals"),
-        category_ids: Vec::new(),
-        attributes: "{}".into(),
-        reserve_on: ReserveOn::Cart,
-        reservation_ttl: None,
-        per_order_limit: None,
-        per_customer_limit: None,
-    };
+    let variant = VariantDescription::plain(sku);
+    let description = Description::plain("Thing", Money(1999), Currency::new("EUR").expect("three capitals"));
     let variant = NewVariant { description: Arc::new(variant), initial_stock: Quantity::new(stock) };
     NewProduct { description: Arc::new(description), is_simple: true, variants: vec![variant] }
 }

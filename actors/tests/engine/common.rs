@@ -22,8 +22,7 @@ use std::time::Duration;
 
 use holdfast_actors::domain::idempotency::{Fingerprint, Key};
 use holdfast_actors::domain::product::{
-    Command, Description, Line, NewProduct, NewVariant, Reason, ReserveOn, Status, VariantDescription,
-    VariantNo,
+    Command, Description, Line, NewProduct, NewVariant, Reason, VariantDescription, VariantNo,
 };
 use holdfast_actors::domain::saga::Books;
 use holdfast_actors::domain::{
@@ -343,28 +342,11 @@ pub(crate) fn adjust(delta: i32) -> Command {
 }
 
 pub(crate) fn description() -> Description {
-    Description {
-        name: "Lamp".into(),
-        text: None,
-        status: Status::Active,
-        price: Money(1999),
-        currency: Currency::new("EUR").expect("three capitals"),
-        category_ids: Vec::new(),
-        attributes: "{}".into(),
-        reserve_on: ReserveOn::Cart,
-        reservation_ttl: None,
-        per_order_limit: None,
-        per_customer_limit: None,
-    }
+    Description::plain("Lamp", Money(1999), Currency::new("EUR").expect("three capitals"))
 }
 
 pub(crate) fn new_variant(text: &str, stock: u32) -> NewVariant {
-    let description = Arc::new(VariantDescription {
-        sku: sku(text),
-        name: None,
-        attributes: "{}".into(),
-        price_adjustment: Money(0),
-    });
+    let description = Arc::new(VariantDescription::plain(sku(text)));
     NewVariant { description, initial_stock: Quantity::new(stock) }
 }
 

@@ -70,6 +70,24 @@ pub struct VariantDescription {
 pub const TEXT_BYTES_MAX: u32 = 32 * 1024;
 
 impl Description {
+    /// What is sold under this name and price, in no category, without limits, and held by carts for the usual time.
+    #[must_use]
+    pub fn plain(name: &str, price: Money, currency: Currency) -> Self {
+        Self {
+            name: name.into(),
+            text: None,
+            status: Status::Active,
+            price,
+            currency,
+            category_ids: Vec::new(),
+            attributes: "{}".into(),
+            reserve_on: ReserveOn::Cart,
+            reservation_ttl: None,
+            per_order_limit: None,
+            per_customer_limit: None,
+        }
+    }
+
     /// The bytes of all texts.
     #[must_use]
     pub fn text_bytes(&self) -> usize {
@@ -81,6 +99,12 @@ impl Description {
 }
 
 impl VariantDescription {
+    /// The variant of a product that has only one: it is named and priced as the product.
+    #[must_use]
+    pub fn plain(sku: Sku) -> Self {
+        Self { sku, name: None, attributes: "{}".into(), price_adjustment: Money(0) }
+    }
+
     /// The bytes of all texts.
     #[must_use]
     pub fn text_bytes(&self) -> usize {

@@ -110,8 +110,7 @@ mod tests {
     use std::sync::Arc;
 
     use crate::product::{
-        Command, Description, NewProduct, NewVariant, ReserveOn, Status, VariantDescription, apply,
-        decide_create,
+        Command, Description, NewProduct, NewVariant, VariantDescription, apply, decide_create,
     };
     use crate::{Buyer, Currency, Millis, Money, OrderId, Quantity, ReservationId, Sku, Units};
 
@@ -208,28 +207,15 @@ mod tests {
 
     fn new() -> NewProduct {
         let variant = |sku, initial_stock| NewVariant {
-            description: Arc::new(VariantDescription {
-                sku: Sku::new(sku).expect("a letter"),
-                name: None,
-                attributes: "{}".into(),
-                price_adjustment: Money(0),
-            }),
+            description: Arc::new(VariantDescription::plain(Sku::new(sku).expect("a letter"))),
             initial_stock,
         };
         NewProduct {
-            description: Arc::new(Description {
-                name: "Lamp".into(),
-                text: None,
-                status: Status::Active,
-                price: Money(1000),
-                currency: Currency::new("EUR").expect("three capitals"),
-                category_ids: Vec::new(),
-                attributes: "{}".into(),
-                reserve_on: ReserveOn::Cart,
-                reservation_ttl: None,
-                per_order_limit: None,
-                per_customer_limit: None,
-            }),
+            description: Arc::new(Description::plain(
+                "Lamp",
+                Money(1000),
+                Currency::new("EUR").expect("three capitals"),
+            )),
             is_simple: false,
             variants: vec![variant("A", Some(quantity(5))), variant("B", None)],
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use holdfast_domain::account::Tier;
 use holdfast_domain::category::{self, Categories};
 use holdfast_domain::price::{Kind, Occasion, Off, Price, PriceList, StepKind, Terms};
-use holdfast_domain::product::{Description, ReserveOn, Status, VariantDescription};
+use holdfast_domain::product::{Description, VariantDescription};
 use holdfast_domain::{CategoryId, Currency, Money, Quantity, RuleId, Sku, Timestamp};
 
 /// When everything happens that does not say otherwise.
@@ -85,17 +85,8 @@ impl Scene {
 
     pub(crate) fn description(&self) -> Description {
         Description {
-            name: "Lamp".into(),
-            text: None,
-            status: Status::Active,
-            price: Money(self.price),
-            currency: Currency::new("EUR").expect("three capitals"),
             category_ids: self.listed_in.clone(),
-            attributes: "{}".into(),
-            reserve_on: ReserveOn::Cart,
-            reservation_ttl: None,
-            per_order_limit: None,
-            per_customer_limit: None,
+            ..Description::plain("Lamp", Money(self.price), Currency::new("EUR").expect("three capitals"))
         }
     }
 }
@@ -141,10 +132,5 @@ pub(crate) fn sku(text: &str) -> Sku {
 }
 
 pub(crate) fn lamp() -> Arc<VariantDescription> {
-    Arc::new(VariantDescription {
-        sku: sku("lamp"),
-        name: None,
-        attributes: "{}".into(),
-        price_adjustment: Money(0),
-    })
+    Arc::new(VariantDescription::plain(sku("lamp")))
 }

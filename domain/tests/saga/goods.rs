@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use holdfast_domain::order::{Bought, OrderLine, Placed, Source};
 use holdfast_domain::product::{
-    Description, Line, NewProduct, NewVariant, Product, ReserveOn, Status, VariantDescription, VariantNo,
+    Description, Line, NewProduct, NewVariant, Product, VariantDescription, VariantNo,
 };
 use holdfast_domain::{
     AccountId, Currency, Item, Money, Owner, ProductId, Quantity, ReservationId, Sku, Timestamp,
@@ -37,19 +37,7 @@ pub(crate) fn quantity(units: u32) -> Quantity {
 }
 
 pub(crate) fn description() -> Description {
-    Description {
-        name: "Lamp".into(),
-        text: None,
-        status: Status::Active,
-        price: UNIT_PRICE,
-        currency: euro(),
-        category_ids: Vec::new(),
-        attributes: "{}".into(),
-        reserve_on: ReserveOn::Cart,
-        reservation_ttl: None,
-        per_order_limit: None,
-        per_customer_limit: None,
-    }
+    Description::plain("Lamp", UNIT_PRICE, euro())
 }
 
 /// A product with that many units of each of its variants.

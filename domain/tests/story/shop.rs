@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use holdfast_domain::product::{
-    Command, Description, Event, NewProduct, NewVariant, Product, Refusal, ReserveOn, Status,
-    VariantDescription, VariantNo, apply, decide_create, invariant,
+    Command, Description, Event, NewProduct, NewVariant, Product, Refusal, VariantDescription, VariantNo,
+    apply, decide_create, invariant,
 };
 use holdfast_domain::{Currency, Money, Sku, Timestamp};
 
@@ -125,19 +125,11 @@ fn product() -> NewProduct {
         initial_stock: None,
     };
     NewProduct {
-        description: Arc::new(Description {
-            name: "Lamp".into(),
-            text: None,
-            status: Status::Active,
-            price: Money(1000),
-            currency: Currency::new("EUR").expect("three capitals"),
-            category_ids: Vec::new(),
-            attributes: "{}".into(),
-            reserve_on: ReserveOn::Cart,
-            reservation_ttl: None,
-            per_order_limit: None,
-            per_customer_limit: None,
-        }),
+        description: Arc::new(Description::plain(
+            "Lamp",
+            Money(1000),
+            Currency::new("EUR").expect("three capitals"),
+        )),
         is_simple: false,
         variants: [("A", 0), ("B", 250), ("C", -2000)].map(variant).into(),
     }

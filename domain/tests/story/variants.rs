@@ -102,15 +102,10 @@ impl Named {
 }
 
 fn present(product: &Product, variant: VariantNo) -> VariantDescription {
-    product.variants().get(variant.index()).map_or_else(
-        || VariantDescription {
-            sku: sku("none"),
-            name: None,
-            attributes: "{}".into(),
-            price_adjustment: Money(0),
-        },
-        |variant| (*variant.description).clone(),
-    )
+    product
+        .variants()
+        .get(variant.index())
+        .map_or_else(|| VariantDescription::plain(sku("none")), |variant| (*variant.description).clone())
 }
 
 /// `D`, `D 1.50`, `D with 5`; and whether a comma follows.

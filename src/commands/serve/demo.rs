@@ -12,9 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use holdfast_actors::domain::account::{Role, Tier};
 use holdfast_actors::domain::category;
 use holdfast_actors::domain::price::{Kind, Off, Terms};
-use holdfast_actors::domain::product::{
-    Description, NewProduct, NewVariant, ReserveOn, Status, VariantDescription,
-};
+use holdfast_actors::domain::product::{Description, NewProduct, NewVariant, VariantDescription};
 use holdfast_actors::domain::{CategoryId, Currency, Millis, Money, ProductId, Quantity, RuleId, Sku};
 use holdfast_actors::{Clock as _, Context, Engine, SystemClock};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -126,17 +124,15 @@ async fn make(
 
 fn product(good: &Good, shelves: &BTreeMap<&'static str, CategoryId>) -> NewProduct {
     let description = Description {
-        name: good.name.into(),
         text: Some(good.text.into()),
-        status: Status::Active,
-        price: Money(good.price),
-        currency: Currency::new("EUR").expect("three capital letters"),
         category_ids: vec![shelves[good.category]],
         attributes: good.attributes.into(),
-        reserve_on: ReserveOn::Cart,
-        reservation_ttl: None,
-        per_order_limit: None,
         per_customer_limit: good.per_customer_limit.and_then(Quantity::new),
+        ..Description::plain(
+            good.name,
+            Money(good.price),
+            Currency::new("EUR").expect("three capital letters"),
+        )
     };
     let variant = |(sku, name, attributes, price_adjustment, units): &GoodVariant| NewVariant {
         description: Arc::new(VariantDescription {

@@ -7,7 +7,7 @@ use holdfast_actors::Failure;
 use holdfast_actors::domain::product::{
     NewProduct, Product, Refusal, Replacement, VariantDescription, WantedVariant,
 };
-use holdfast_actors::domain::{Money, ProductId, Sku, Units};
+use holdfast_actors::domain::{ProductId, Sku, Units};
 use serde::Serialize;
 
 use super::body::{NewProductBody, NewVariantBody, ProductPatch, RawProduct, Stock, WantedSku};
@@ -127,8 +127,7 @@ fn kept_sku(id: ProductId, present: &Product) -> Sku {
 }
 
 fn plain(sku: Sku, stock: Option<Stock>) -> WantedVariant {
-    let description =
-        VariantDescription { sku, name: None, attributes: "{}".into(), price_adjustment: Money(0) };
+    let description = VariantDescription::plain(sku);
     wanted(Arc::new(description), stock)
 }
 

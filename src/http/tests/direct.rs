@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use actix_web::dev::ServiceResponse;
-use holdfast_actors::domain::product::{
-    Description, NewProduct, NewVariant, ReserveOn, Status, VariantDescription,
-};
+use holdfast_actors::domain::product::{Description, NewProduct, NewVariant, VariantDescription};
 use holdfast_actors::domain::{Currency, Money, ProductId, Quantity, Sku};
 use holdfast_actors::{Context, Engine};
 
@@ -25,21 +23,9 @@ async fn shop() -> Shared {
 }
 
 async fn make_lamp(engine: &Engine) {
-    let description = Description {
-        name: "Lamp".into(),
-        text: None,
-        status: Status::Active,
-        price: Money(1_999),
-        currency: Currency::new("EUR").expect("three capitals"),
-        category_ids: Vec::new(),
-        attributes: "{}".into(),
-        reserve_on: ReserveOn::Cart,
-        reservation_ttl: None,
-        per_order_limit: None,
-        per_customer_limit: None,
-    };
+    let description = Description::plain("Lamp", Money(1_999), Currency::new("EUR").expect("three capitals"));
     let sku = Sku::new("LAMP").expect("well formed");
-    let variant = VariantDescription { sku, name: None, attributes: "{}".into(), price_adjustment: Money(0) };
+    let variant = VariantDescription::plain(sku);
     let variants = vec![NewVariant { description: Arc::new(variant), initial_stock: Quantity::new(500) }];
     let new = NewProduct { description: Arc::new(description), is_simple: true, variants };
     engine.create(&Context::system(), ProductId(LAMP), new).await.expect("nobody has the sku");

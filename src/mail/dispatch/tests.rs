@@ -5,9 +5,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use holdfast_actors::domain::account::{self, Account, Tier};
-use holdfast_actors::domain::product::{
-    Description, NewProduct, NewVariant, ReserveOn, Status, VariantDescription,
-};
+use holdfast_actors::domain::product::{Description, NewProduct, NewVariant, VariantDescription};
 use holdfast_actors::domain::{
     AccountId, Currency, Money, OrderId, Owner, ProductId, Quantity, Sku, Timestamp,
 };
@@ -171,20 +169,8 @@ async fn place(engine: &Engine) -> OrderId {
 }
 
 fn lamp(sku: Sku) -> NewProduct {
-    let description = Description {
-        name: "Lamp".into(),
-        text: None,
-        status: Status::Active,
-        price: Money(1999),
-        currency: Currency::new("EUR").expect("three capitals"),
-        category_ids: Vec::new(),
-        attributes: "{}".into(),
-        reserve_on: ReserveOn::Cart,
-        reservation_ttl: None,
-        per_order_limit: None,
-        per_customer_limit: None,
-    };
-    let variant = VariantDescription { sku, name: None, attributes: "{}".into(), price_adjustment: Money(0) };
+    let description = Description::plain("Lamp", Money(1999), Currency::new("EUR").expect("three capitals"));
+    let variant = VariantDescription::plain(sku);
     let variants = vec![NewVariant { description: Arc::new(variant), initial_stock: Quantity::new(100) }];
     NewProduct { description: Arc::new(description), is_simple: true, variants }
 }

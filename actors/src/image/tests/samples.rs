@@ -260,19 +260,7 @@ fn mails() -> Vec<Sample> {
 }
 
 fn plain() -> Description {
-    Description {
-        name: "A small desk lamp".into(),
-        text: None,
-        status: Status::Active,
-        price: Money(1999),
-        currency: Currency::new("EUR").expect("three capitals"),
-        category_ids: Vec::new(),
-        attributes: "{}".into(),
-        reserve_on: ReserveOn::Cart,
-        reservation_ttl: None,
-        per_order_limit: None,
-        per_customer_limit: None,
-    }
+    Description::plain("A small desk lamp", Money(1999), Currency::new("EUR").expect("three capitals"))
 }
 
 fn full() -> Description {
@@ -288,7 +276,7 @@ fn full() -> Description {
 }
 
 fn shape(text: &str) -> VariantDescription {
-    VariantDescription { sku: sku(text), name: None, attributes: "{}".into(), price_adjustment: Money(0) }
+    VariantDescription::plain(sku(text))
 }
 
 fn red() -> VariantDescription {

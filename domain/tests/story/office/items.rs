@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use holdfast_domain::cart::Cart;
 use holdfast_domain::order::{Bought, OrderLine, Placed, Source};
-use holdfast_domain::product::{Description, Line, ReserveOn, Status, VariantDescription, VariantNo};
+use holdfast_domain::product::{Description, Line, VariantDescription, VariantNo};
 use holdfast_domain::{
     Currency, Item, Millis, Money, OrderId, Owner, ProductId, ReservationId, Sku, Timestamp,
 };
@@ -88,19 +88,7 @@ pub(super) fn placed(
 
 /// What a purchase is made of.
 pub(super) fn bought(owner: Owner, item: Item, at: Timestamp, mark: u64) -> Bought {
-    let description = Description {
-        name: "Lamp".into(),
-        text: None,
-        status: Status::Active,
-        price: UNIT_PRICE,
-        currency: euro(),
-        category_ids: Vec::new(),
-        attributes: "{}".into(),
-        reserve_on: ReserveOn::Cart,
-        reservation_ttl: None,
-        per_order_limit: None,
-        per_customer_limit: None,
-    };
+    let description = Description::plain("Lamp", UNIT_PRICE, euro());
     let variant = VariantDescription {
         sku: Sku::new(&letter(item.product, item.variant).to_string()).expect("a letter"),
         name: None,
