@@ -189,7 +189,7 @@ impl Writer {
             return Err(error);
         }
         self.records = self.frames.iter().map(EncodedFrame::count).sum();
-        self.shared.commits.add(&self.frames, bytes, started);
+        self.shared.commits.add(count(self.frames.len()), self.records, bytes, started);
         self.shared.commit(taken);
         self.spent.extend(self.frames.drain(..).map(EncodedFrame::recycle));
         Ok(taken.last_ticket)
@@ -233,12 +233,11 @@ impl Writer {
 }
 
 impl Counters {
-    fn add(&self, frames: &[EncodedFrame], bytes: u64, started: Instant) {
+    fn add(&self, batches: u64, records: u32, bytes: u64, started: Instant) {
         let append_ns = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        let records = frames.iter().map(|frame| u64::from(frame.count())).sum();
         let add = |counter: &AtomicU64, more: u64| counter.fetch_add(more, Ordering::Relaxed);
-        add(&self.batches, count(frames.len()));
-        add(&self.records, records);
+        add(&self.batches, batches);
+        add(&self.records, u64::from(records));
         add(&self.syncs, 1);
         add(&self.bytes, bytes);
         add(&self.append_ns, append_ns);

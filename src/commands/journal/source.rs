@@ -90,10 +90,7 @@ impl<'a> Source<'a> {
         let begin = journal.start();
         let replayed = persistence::replay(journal, begin.clone(), |_| Ok(())).map_err(verdict)?;
         let end = replayed.head.next_batch();
-        if let Some(acknowledged) = journal.acknowledged().filter(|acknowledged| *acknowledged >= end) {
-            let (path, found) = (folder.path().to_owned(), BatchNumber(end.0 - 1));
-            return Err(verdict(persistence::Error::Lost { path, acknowledged, found }));
-        }
+        journal.check_end(&replayed).map_err(verdict)?;
         if let Err(damage) = journal.check_mark() {
             eprintln!("holdfast: {damage}; the copy has all that is there");
         }
