@@ -117,12 +117,7 @@ impl Shop {
             per_order_limit: None,
             per_customer_limit: None,
         };
-        let variant = VariantDescription {
-            sku: Sku::new(&format!("SKU-{number:08}")).expect("well formed"),
-            name: None,
-            attributes: "{}".into(),
-            price_adjustment: Money(0),
-        };
+        let variant = VariantDescription::plain(Sku::new(&format!("SKU-{number:08}")).expect("well formed"));
         let initial_stock = Quantity::new(self.dice.below(5));
         let variants = vec![NewVariant { description: Arc::new(variant), initial_stock }];
         let new = NewProduct { description: Arc::new(description), is_simple: true, variants };

@@ -217,12 +217,7 @@ mod tests {
 
     fn variant(sku: &str, units: u32) -> NewVariant {
         let sku = Sku::new(sku).expect("well formed");
-        let description = VariantDescription {
-            sku,
-            name: None,
-            attributes: "{}".into(),
-            price_adjustment: holdfast_domain::Money(0),
-        };
+        let description = VariantDescription::plain(sku);
         NewVariant { description: Arc::new(description), initial_stock: Quantity::new(units) }
     }
 

@@ -156,12 +156,9 @@ impl Run {
 
 fn product() -> NewProduct {
     let variant = |index: usize| NewVariant {
-        description: Arc::new(VariantDescription {
-            sku: Sku::new(&format!("v{index}")).expect("well formed"),
-            name: None,
-            attributes: "{}".into(),
-            price_adjustment: Money(0),
-        }),
+        description: Arc::new(VariantDescription::plain(
+            Sku::new(&format!("v{index}")).expect("well formed"),
+        )),
         initial_stock: None,
     };
     NewProduct {

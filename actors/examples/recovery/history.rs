@@ -88,12 +88,8 @@ impl History {
             text: Some("A lamp for the desk, with a foot of oak and a shade of linen.".into()),
             ..Description::plain(&text, Money(1999), Currency::new("EUR").ok_or("a currency")?)
         });
-        let variant = Arc::new(VariantDescription {
-            sku: Sku::new(&format!("lamp-{number}")).ok_or("a sku")?,
-            name: None,
-            attributes: "{}".into(),
-            price_adjustment: Money(0),
-        });
+        let variant =
+            Arc::new(VariantDescription::plain(Sku::new(&format!("lamp-{number}")).ok_or("a sku")?));
         let created = Event::Created { description, is_simple: true, variants: vec![variant] };
         self.product(
             journal,

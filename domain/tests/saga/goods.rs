@@ -52,12 +52,7 @@ pub(crate) fn product(stock: u32) -> NewProduct {
 }
 
 fn variant(no: u16) -> VariantDescription {
-    VariantDescription {
-        sku: Sku::new(&format!("lamp-{no}")).expect("well formed"),
-        name: None,
-        attributes: "{}".into(),
-        price_adjustment: Money(0),
-    }
+    VariantDescription::plain(Sku::new(&format!("lamp-{no}")).expect("well formed"))
 }
 
 /// An order as it is placed.

@@ -89,12 +89,9 @@ pub(super) fn placed(
 /// What a purchase is made of.
 pub(super) fn bought(owner: Owner, item: Item, at: Timestamp, mark: u64) -> Bought {
     let description = Description::plain("Lamp", UNIT_PRICE, euro());
-    let variant = VariantDescription {
-        sku: Sku::new(&letter(item.product, item.variant).to_string()).expect("a letter"),
-        name: None,
-        attributes: "{}".into(),
-        price_adjustment: Money(0),
-    };
+    let variant = VariantDescription::plain(
+        Sku::new(&letter(item.product, item.variant).to_string()).expect("a letter"),
+    );
     Bought {
         owner,
         item,
