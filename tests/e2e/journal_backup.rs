@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use serde_json::{Value, json};
 
 use crate::buyers::Buyers;
-use crate::folders::contents;
+use crate::folders::{contents, files};
 use crate::journal_desk::{Desk, flip, position, sell, text};
 use crate::server::Server;
 use crate::shop::Shop;
@@ -133,7 +133,7 @@ async fn damaged_checkpoint_is_named_and_left_out_of_the_copy() {
     desk.json(&["checkpoint"]);
     server.kill();
     let checkpoints = desk.folder.data().join("checkpoints");
-    let damaged = contents(&checkpoints).into_iter().map(|(path, _)| path).next().expect("there is one");
+    let damaged = files(&checkpoints).into_iter().next().expect("there is one");
     flip(&damaged, 50);
     // The next one builds on nothing.
     let (server, shop) = desk.start();
@@ -148,7 +148,7 @@ async fn damaged_checkpoint_is_named_and_left_out_of_the_copy() {
     assert!(refused.stderr.contains("may be moved away"), "{}", refused.stderr);
     // Itself, and what builds on it.
     let unsound = desk.json(&["repair"])["damaged_checkpoints"].as_array().map_or(0, Vec::len);
-    assert!((1..contents(&checkpoints).len()).contains(&unsound), "{unsound}");
+    assert!((1..files(&checkpoints).len()).contains(&unsound), "{unsound}");
     let (stopped, restored) = (desk.new_folder("stopped"), desk.new_folder("restored"));
     for arguments in [
         &["backup", "--into", text(&stopped)][..],
@@ -162,7 +162,7 @@ async fn damaged_checkpoint_is_named_and_left_out_of_the_copy() {
         assert_eq!(shop.figures("MUG").await, [100, 98, 0, 2]);
         copy.terminate().expect_code(0);
     }
-    for (path, _) in contents(&checkpoints).into_iter().take(unsound) {
+    for path in files(&checkpoints).into_iter().take(unsound) {
         fs::remove_file(path).expect("it may be moved away");
     }
     desk.run(&["verify"], 0);

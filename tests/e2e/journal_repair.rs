@@ -84,7 +84,7 @@ async fn journal_that_ends_before_its_newest_checkpoint_is_cut_where_it_ends() {
     assert!(told["batches_missing"].as_u64() > Some(0), "{told}");
     assert!(told["records_of_missing_batches"] == "unknown", "{told}");
     let kept = Path::new(told["kept"].as_str().expect("it says where the old store is"));
-    assert_eq!(contents(&kept.join("checkpoints")).len(), aside.len());
+    assert_eq!(files(&kept.join("checkpoints")).len(), aside.len());
     desk.run(&["verify"], 0);
     let (server, shop) = desk.start();
     let [on_hand, available, reserved, committed] = shop.figures("MUG").await;
