@@ -236,7 +236,8 @@ fn last_before(
         || match moment {
             Moment::After(_) => true,
             Moment::At(time) => reader.start().partition(account.partition).is_some_and(|trimmed| {
-                trimmed.sequence == Sequence(low) && Timestamp(trimmed.time_ms) <= time
+                // More may be trimmed than the product's last: what came after it did is no earlier.
+                trimmed.sequence >= Sequence(low) && Timestamp(trimmed.time_ms) <= time
             }),
         };
     Ok(is_known.then_some(Sequence(low)))

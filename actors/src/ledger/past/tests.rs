@@ -188,22 +188,31 @@ fn check(
     Ok(())
 }
 
+/// Lives, and is trimmed after so many hundredths.
+fn check_life(steps: &[(Step, u64, bool)], cut: u64) -> Result<(), TestCaseError> {
+    let folder = tempfile::tempdir().expect("there is room");
+    let held = Folder::open(folder.path()).expect("the folder is ours");
+    let mut journal = SledJournal::open(&held, sled_journal::Options::default()).expect("it opens");
+    let mut writer =
+        Writer { sequences: [0; 16], previous: 0, now: Timestamp(1_000), variant: None, told: Vec::new() };
+    writer.write(&mut journal, steps);
+    check(&writer.told, &journal, writer.previous, BatchNumber::FIRST)?;
+    let last = writer.told.last().expect("there are records").batch;
+    let kept_from = BatchNumber(1 + last.0 * cut / 100);
+    journal.trimmer().remove_before(kept_from).expect("the disk works");
+    check(&writer.told, &journal, writer.previous, kept_from)
+}
+
+#[test]
+fn product_that_rests_is_known_when_more_is_trimmed_than_its_last() {
+    check_life(&[(Step::Beside, 0, true), (Step::Elsewhere, 0, false)], 67).expect("it is as it was");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn past_is_what_was_and_what_was_trimmed_is_not_made_up(steps in steps(), cut in 0_u64..100) {
-        let folder = tempfile::tempdir().expect("there is room");
-        let held = Folder::open(folder.path()).expect("the folder is ours");
-        let mut journal = SledJournal::open(&held, sled_journal::Options::default()).expect("it opens");
-        let mut writer = Writer {
-            sequences: [0; 16], previous: 0, now: Timestamp(1_000), variant: None, told: Vec::new(),
-        };
-        writer.write(&mut journal, &steps);
-        check(&writer.told, &journal, writer.previous, BatchNumber::FIRST)?;
-        let last = writer.told.last().expect("there are records").batch;
-        let kept_from = BatchNumber(1 + last.0 * cut / 100);
-        journal.trimmer().remove_before(kept_from).expect("the disk works");
-        check(&writer.told, &journal, writer.previous, kept_from)?;
+        check_life(&steps, cut)?;
     }
 }
